@@ -1,0 +1,1 @@
+"""Grader backends: each answers propositions about conversations with logits."""

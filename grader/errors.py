@@ -1,0 +1,36 @@
+"""What can go wrong between a task and its grades.
+
+    RBRError
+    └── GraderError
+        ├── BackendUnavailable   the backend cannot start or a whole call failed; asking later may succeed
+        ├── Overloaded           the queue is full: nothing of the request was accepted; carries retry_after_seconds
+        └── BackendSpecError     a ``BACKEND[:WHERE]`` that names no backend, or an extra that is not installed
+
+A single proposition that cannot be graded is no error: it is an `Unscorable` (see `grader.grades`).
+"""
+
+from __future__ import annotations
+
+from models.errors import RBRError
+
+
+class GraderError(RBRError):
+    """Base of the grader's errors."""
+
+
+class BackendUnavailable(GraderError):
+    """The backend cannot answer now."""
+
+
+class Overloaded(GraderError):
+    """Too much work is queued; none of this request was accepted."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
+        Exception.__init__(self, message, retry_after_seconds)
+        self.message = message
+        self.field = None
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BackendSpecError(GraderError):
+    """The grader named in the configuration does not exist or is not installed."""

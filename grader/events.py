@@ -1,0 +1,111 @@
+"""What happens in the chain, as frozen values that a listener turns into metrics or logs.
+
+The chain never imports a metrics library; `service/metrics.py` listens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+Tier: TypeAlias = Literal["memory", "redis"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLookup:
+    """Grades found and not found in one tier, in propositions."""
+
+    tier: Tier
+    hits: int
+    misses: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CacheBypassed:
+    """Redis was not asked or did not answer. ``operation`` is read or write; ``reason`` is timeout, error or open (breaker)."""
+
+    operation: Literal["read", "write"]
+    reason: Literal["timeout", "error", "open"]
+    grades: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheDamaged:
+    """Values in Redis that did not validate; they counted as misses."""
+
+    grades: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """The circuit breaker in front of Redis opened (``closed`` false) or closed again."""
+
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlightsJoined:
+    """Grades that were already being computed for another request and were waited for instead of asked again."""
+
+    grades: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchGraded:
+    """One backend call. ``wait_seconds`` is the longest time that a task of it had queued."""
+
+    tasks: int
+    propositions: int
+    tokens: int
+    seconds: float
+    wait_seconds: float
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """Tokens waiting and running after a change."""
+
+    queued_tokens: int
+    running_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """A request refused because the queue was full."""
+
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """Fresh answers of the backend by proposition: counts of unscorable ones carry their reason."""
+
+    proposition: str
+    p_yes: float | None
+    label_mass: float | None
+    unscorable_reason: str | None = None
+
+
+Event: TypeAlias = (
+    CacheLookup
+    | CacheBypassed
+    | CacheDamaged
+    | BreakerChanged
+    | FlightsJoined
+    | BatchGraded
+    | QueueChanged
+    | Shed
+    | Graded
+)
+
+
+class Listener(Protocol):
+    """Called from the event loop; must return quickly and never raise."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def ignore(event: Event) -> None:
+    """The listener for when nobody listens."""
