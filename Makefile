@@ -1,0 +1,64 @@
+# The only entry points: `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+ARGS ?=
+PIP := -m pip --disable-pip-version-check --quiet --no-input
+
+# torch is never installed by these; see pyproject.toml for the extras.
+.PHONY: help install dev run test check format bench artifacts redis clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.installed  ## the default install, in .venv (no torch, no GPU packages)
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(call create_environment,.venv)
+	@.venv/bin/python $(PIP) install -c constraints.txt -e .
+	@touch $@
+
+dev: .venv-dev/.installed  ## everything that tests, checks and training of the heads need, in .venv-dev
+
+.venv-dev/.installed: pyproject.toml constraints.txt
+	@$(call create_environment,.venv-dev)
+	@.venv-dev/bin/python $(PIP) install -c constraints.txt --group dev -e '.[distill]'
+	@touch $@
+
+run: install  ## start the service on the embedded grader, score examples/batch.json, keep serving (ARGS=--once: then stop)
+	@.venv/bin/python examples/first_batch.py $(ARGS)
+
+test: dev redis  ## the tests, against a real Redis and a real server (ARGS goes to pytest)
+	@.venv-dev/bin/python -m pytest $(ARGS)
+
+check: dev  ## format, lint, types, import layering
+	@.venv-dev/bin/ruff format --check --quiet .
+	@.venv-dev/bin/ruff check --quiet .
+	@.venv-dev/bin/mypy --no-error-summary
+	@.venv-dev/bin/lint-imports --no-logo > /dev/null || .venv-dev/bin/lint-imports --no-logo
+
+format: dev  ## rewrite the sources to the house format
+	@.venv-dev/bin/ruff format --quiet .
+	@.venv-dev/bin/ruff check --quiet --fix .
+
+bench: dev redis  ## measure throughput beside its limits; writes benchmarks/results/
+	@.venv-dev/bin/python -m benchmarks.serving $(ARGS)
+
+artifacts: dev  ## regenerate the shipped heads and weights from the corpus (same seed, same files)
+	@.venv-dev/bin/rbr corpus --out .cache/corpus.jsonl
+	@.venv-dev/bin/rbr distill .cache/corpus.jsonl --out grader/backends/embedded/artifact
+	@.venv-dev/bin/rbr fit .cache/corpus.jsonl --grader embedded --out models/reward/packaged/safety-embedded.json
+
+redis:
+	@deploy/install-redis.sh
+
+clean:  ## remove environments and caches
+	@rm -rf .venv .venv-dev .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+define create_environment
+	$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(0 if ok else "rbr-service needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.12")'; \
+	[ -x $(1)/bin/python ] || $(PYTHON) -m venv $(1); \
+	$(1)/bin/python $(PIP) install --upgrade 'pip>=25.1'
+endef
