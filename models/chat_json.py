@@ -1,0 +1,115 @@
+"""Chat messages from parsed JSON, in the shape of OpenAI's chat API.
+
+Shared by data files and the wire. Knows neither: it takes what a JSON parser returned and the name of its field.
+What it refuses is a `RowError` whose ``field`` is the path to the value (``prompt[2].content``). Fields of a message
+that mean nothing to a reward (``refusal``, ``tool_call_id``, ...) are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from models.conversations import Conversation, Message, ToolCall
+from models.errors import RowError
+
+ROLES: Final = ("system", "developer", "user", "assistant", "tool")
+
+
+def conversation_from_json(value: object, field: str, role: str) -> Conversation:
+    """A list of messages, or a string: then it is the content of one message of ``role``."""
+    if isinstance(value, str):
+        return (Message(role, _text(value, field)),)
+    if isinstance(value, list):
+        return tuple(message_from_json(item, f"{field}[{index}]") for index, item in enumerate(value))
+    raise RowError(f"{field}: expected a string or a list of messages, got {_kind(value)}", field)
+
+
+def message_from_json(value: object, field: str) -> Message:
+    """One ``{"role", "content", "tool_calls"?, "name"?}``. Null content is ``""``; text parts are joined.
+
+    Example: ``message_from_json({"role": "user", "content": "Hi"}, "prompt[0]") == Message("user", "Hi")``.
+    """
+    if not isinstance(value, Mapping):
+        raise RowError(
+            f'{field}: expected a message such as {{"role": "user", "content": "..."}}, got {_kind(value)}', field
+        )
+    role = value.get("role")
+    if role not in ROLES:
+        raise RowError(f"{field}.role: expected one of {', '.join(ROLES)}, got {_shown(role)}", f"{field}.role")
+    if "content" not in value and not value.get("tool_calls"):
+        raise RowError(f"{field}.content: missing; an empty message has null or an empty string", f"{field}.content")
+    return Message(
+        role=role,
+        content=_content(value.get("content"), f"{field}.content"),
+        tool_calls=_tool_calls(value.get("tool_calls"), f"{field}.tool_calls"),
+        name=_optional_text(value.get("name"), f"{field}.name"),
+    )
+
+
+def _content(value: object, field: str) -> str:
+    if isinstance(value, list):
+        return "".join(_text_part(part, f"{field}[{index}]") for index, part in enumerate(value))
+    return _optional_text(value, field)
+
+
+def _text_part(part: object, field: str) -> str:
+    if isinstance(part, Mapping) and part.get("type") == "text":
+        return _text(part.get("text"), f"{field}.text")
+    kind = _shown(part.get("type")) if isinstance(part, Mapping) else _kind(part)
+    raise RowError(f'{field}: only text parts ({{"type": "text", "text": "..."}}) can be graded, got {kind}', field)
+
+
+def _tool_calls(value: object, field: str) -> tuple[ToolCall, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise RowError(f"{field}: expected a list of tool calls, got {_kind(value)}", field)
+    return tuple(_tool_call(call, f"{field}[{index}]") for index, call in enumerate(value))
+
+
+def _tool_call(value: object, field: str) -> ToolCall:
+    function = value.get("function") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or not isinstance(function, Mapping):
+        shape = '{"id": "...", "type": "function", "function": {"name": "...", "arguments": "..."}}'
+        raise RowError(f"{field}: expected a function call {shape}", field)
+    return ToolCall(
+        name=_text(function.get("name"), f"{field}.function.name"),
+        arguments=_arguments(function.get("arguments"), f"{field}.function.arguments"),
+        id=_optional_text(value.get("id"), f"{field}.id"),
+    )
+
+
+def _arguments(value: object, field: str) -> str:
+    if isinstance(value, Mapping):  # data sets made for chat templates hold parsed arguments
+        try:
+            return orjson.dumps(value).decode()
+        except (TypeError, ValueError) as error:
+            raise RowError(f"{field}: {error}", field) from None
+    return _optional_text(value, field)
+
+
+def _optional_text(value: object, field: str) -> str:
+    return "" if value is None else _text(value, field)
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise RowError(f"{field}: expected a string, got {_kind(value)}", field)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RowError(f"{field}: holds a lone surrogate, which is not text; replace it with U+FFFD", field) from None
+    return value
+
+
+def _shown(value: object) -> str:
+    """A short value as it is; no user text in messages."""
+    return repr(value[:40]) if isinstance(value, str) else _kind(value)
+
+
+def _kind(value: object) -> str:
+    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return names.get(type(value), "an object" if isinstance(value, Mapping) else type(value).__name__)
