@@ -1,0 +1,53 @@
+"""Thinking in completions, and the two views of a completion: the answer alone, or the thinking with it.
+
+The thinking of an assistant message is what stands before its first ``</think>``: a leading ``<think>...</think>`` block, or
+text whose ``<think>`` stood in the prompt's chat template. A ``<think>`` further in is text like any other: what is not
+certain to be hidden from a reader is not hidden from the grader either. Knows no policy: which proposition asks for
+which view is `models.policy.View`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from models.conversations import Conversation, Message
+
+OPEN: Final = "<think>"
+CLOSE: Final = "</think>"
+
+
+def answer_view(completion: Conversation) -> Conversation | None:
+    """The completion without its thinking; None where thinking was begun and never closed, so that no answer exists.
+
+    A completion without thinking is returned as it is. Example: ``<think>Hm.</think>Yes.`` becomes ``Yes.``
+    """
+    if not any("<" in message.content for message in completion):  # one byte is found 30 times faster than a tag
+        return completion
+    answers = []
+    for message in completion:
+        answer = _answer(message)
+        if answer is None:
+            return None
+        answers.append(answer)
+    return tuple(answers)
+
+
+def full_view(completion: Conversation, reasoning: str | None) -> Conversation:
+    """The completion with its thinking; ``reasoning`` that was sent apart goes where a template would have put it."""
+    if not reasoning or not completion:
+        return completion
+    first = completion[0]
+    return (replace(first, content=f"{OPEN}\n{reasoning}\n{CLOSE}\n\n{first.content}"), *completion[1:])
+
+
+def _answer(message: Message) -> Message | None:
+    if message.role != "assistant":
+        return message
+    thinking, closed, answer = message.content.partition(CLOSE)
+    opened = thinking.lstrip().startswith(OPEN)
+    if not closed:
+        return None if opened else message
+    if not opened and OPEN in thinking:  # the tags are quoted in the middle of an answer
+        return message
+    return replace(message, content=answer.lstrip())
