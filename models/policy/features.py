@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 
 class FeatureKind(StrEnum):
+    """What a feature is the probability of."""
+
     PROPOSITION = "proposition"
     CLASS = "class"
 

@@ -53,7 +53,7 @@ class CombinationSpec:
 
 @dataclass(frozen=True, slots=True)
 class OnUnscorable:
-    """What a sample with an unscorable proposition gets: ``null`` (default), ``value`` (then ``value``), ``drop_group``."""
+    """What a sample with an unscorable proposition gets: ``null`` (default), ``value`` (see it) or ``drop_group``."""
 
     action: str = "null"
     value: float | None = None

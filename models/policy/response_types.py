@@ -13,8 +13,8 @@ from models.policy.features import Feature
 
 @dataclass(frozen=True)
 class ResponseType:
-    """``propositions``: everything that is graded for it, those of the rules first (``diagram.variables`` in order), then
-    those that only features use. ``classes``: best first. ``rules_fingerprint`` is what fitted weights bind to."""
+    """``propositions``: everything that is graded for it, those of the rules first (``diagram.variables`` in order),
+    then those that only features use. ``classes``: best first. ``rules_fingerprint``: what fitted weights bind to."""
 
     name: str
     propositions: tuple[str, ...]
@@ -27,7 +27,9 @@ class ResponseType:
     @cached_property
     def rules_fingerprint(self) -> str:
         """Of propositions, rules and features; adding a content category elsewhere leaves it alone."""
-        return fingerprint("rules", self.proposition_fingerprints, self.rule_fingerprint, [tuple(f) for f in self.features])
+        return fingerprint(
+            "rules", self.proposition_fingerprints, self.rule_fingerprint, [tuple(f) for f in self.features]
+        )
 
 
 def normalise_name(name: str) -> str:
