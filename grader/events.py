@@ -23,10 +23,14 @@ class CacheLookup:
 
 @dataclass(frozen=True, slots=True)
 class CacheBypassed:
-    """Redis was not asked or did not answer. ``operation`` is read or write; ``reason`` is timeout, error or open (breaker)."""
+    """Redis was not asked or did not answer.
+
+    ``reason`` is timeout, error, open (the breaker, or an earlier failure of the same request), or full (so many writes
+    waited that these were dropped, or were left over at close).
+    """
 
     operation: Literal["read", "write"]
-    reason: Literal["timeout", "error", "open"]
+    reason: Literal["timeout", "error", "open", "full"]
     grades: int
 
 
