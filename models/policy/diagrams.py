@@ -1,8 +1,9 @@
 """Completion-class rules as decision diagrams: compiled once, then exact probabilities, gradients and a proof.
 
-A class is a conjunction of conditions on propositions, simple or derived (a derived proposition is a conjunction too, so
-its negation is a disjunction). All classes of a response type become one reduced ordered diagram whose terminals say
-which classes hold: one class everywhere is a partition, two an overlap, none a gap. Knows no questions, grades, weights.
+A class is a conjunction of conditions on propositions, simple or derived (a derived proposition is a conjunction too,
+so its negation is a disjunction). All classes of a response type become one reduced ordered diagram whose terminals say
+which classes hold: one class everywhere is a partition, two an overlap, none a gap. Knows no questions, grades or
+weights.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Diagram:
 def compile_diagram(
     classes: Sequence[CompletionClass], derived: Mapping[str, DerivedProposition], variables: Sequence[str]
 ) -> Diagram:
-    """Compile the rules of one response type. ``variables`` is the policy's order; those that no rule reaches are dropped.
+    """Compile one response type's rules. ``variables`` is the policy's order; those that no rule reaches are dropped.
 
     Raises PolicyError for a condition on an unknown name, a circular definition, and rules too entangled to compile.
     """
