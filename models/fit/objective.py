@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 class HingeProblem:
     """``differences_K_F`` is phi_a - phi_b; ``targets_K`` is m - (base_a - base_b), what w . difference has to reach.
 
-    ``l2`` and ``l1`` are >= 0. Raising either shrinks the weights; l1 makes them sparse, and with both 0 the optimum is not
+    ``l2`` and ``l1`` are >= 0. Raising either shrinks the weights; l1 makes them sparse. With both 0 the optimum is not
     unique, because class probabilities sum to 1.
     """
 
@@ -50,13 +50,11 @@ class HingeProblem:
         return self.hinge(w_F) + self.l2 / 2 * float(w_F @ w_F) + self.l1 * float(np.abs(w_F).sum())
 
     def lower_bound(self, alpha_K: Array, radius: float) -> float:
-        """The Lagrangian's minimum over w for multipliers ``alpha_K`` in [0, 1/K]: no w has a smaller objective.
+        """The Lagrangian's minimum over w for multipliers ``alpha_K`` in [0, 1/K]: no w has less.
 
-        alpha . targets + min_w (l2/2 |w|^2 + l1 |w|_1 - w . g) with g = sum_k alpha_k difference_k. Where l2 is 0 and
-        |g_j| > l1, that minimum is -infinity; there only weights of |w_j| <= ``radius`` are bounded, and no others.
+        alpha . targets + min_w (l2/2 |w|^2 + l1 |w|_1 - w . g) with g = sum_k alpha_k difference_k, over the box
+        |w_j| <= ``radius``. Without the box, l2 = 0 and any |g_j| > l1 (rounding is enough) would make it -infinity.
         """
         slope_F = np.maximum(np.abs(self.differences_K_F.T @ alpha_K) - self.l1, 0.0)
-        loss_F = slope_F**2 / (2 * self.l2) if self.l2 else slope_F * radius
-        if self.l2:  # where a tiny l2 makes the parabola deep, the box bounds it better
-            loss_F = np.where(slope_F > self.l2 * radius, slope_F * radius - self.l2 / 2 * radius**2, loss_F)
-        return float(alpha_K @ self.targets_K - loss_F.sum())
+        size_F = np.minimum(slope_F / self.l2, radius) if self.l2 else np.full_like(slope_F, radius)
+        return float(alpha_K @ self.targets_K - (slope_F * size_F - self.l2 / 2 * size_F**2).sum())

@@ -7,9 +7,9 @@ feasible here.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import clarabel
+import clarabel  # type: ignore[import-untyped]  # the wheel ships no type information
 import numpy as np
 from scipy import sparse
 
@@ -25,8 +25,8 @@ _ZERO: Final = 1e-8
 class Solution(NamedTuple):
     """``gap``: objective minus a proven lower bound, in units of the objective.
 
-    The bound holds for every w with l2 > 0 or where the multipliers are exactly feasible; else for |w_j| up to 100 times
-    the largest weight found.
+    The bound is over every w with |w_j| up to 100 times the largest weight found (at least up to 100); by convexity it
+    weakens beyond that only in proportion to the distance.
     """
 
     w_F: Array
@@ -56,7 +56,7 @@ def _run(problem: HingeProblem) -> clarabel.DefaultSolution:
     pairs, features = problem.differences_K_F.shape
     sizes = features if problem.l1 else 0
     identity_K, identity_F = sparse.identity(pairs), sparse.identity(features)
-    rows = [
+    rows: list[list[Any]] = [
         [sparse.csc_matrix(-problem.differences_K_F), -identity_K],  # slack >= target - w . difference
         [None, -identity_K],  # slack >= 0
     ]
@@ -88,7 +88,7 @@ def _snapped(w_F: Array) -> Array:
 
 
 def _feasible(problem: HingeProblem, alpha_K: Array) -> list[Array]:
-    """Multipliers in [0, 1/K] near the solver's; where l2 is 0, also with sum(alpha difference) moved within [-l1, l1]."""
+    """Multipliers in [0, 1/K] near the solver's: clipped, and moved to bring sum(alpha difference) into [-l1, l1]."""
     ceiling = 1 / problem.pairs
     clipped_K = np.clip(alpha_K, 0.0, ceiling)
     candidates = [clipped_K]

@@ -1,1 +1,48 @@
-"""To be described by its owner."""
+"""From grades to rewards: weights, calibration, snapshots, combination, scoring."""
+
+from models.reward.base import MISSING_BASE_REWARD, base_scale_warning, missing_base
+from models.reward.binding import check_fitted, refit_command, require_fitted
+from models.reward.calibration import Calibration, Line, read_calibration, write_calibration
+from models.reward.combination import Combination, Combined, Parts, create_combination
+from models.reward.scoring import RuleScores, combine, score_rules
+from models.reward.snapshot import CompiledType, Snapshot
+from models.reward.weights import (
+    BaseNormaliser,
+    RewardWeights,
+    load_weights,
+    packaged_weights,
+    read_weights,
+    weights_from_json,
+    weights_to_json,
+    write_weights,
+)
+
+__all__ = [
+    "MISSING_BASE_REWARD",
+    "BaseNormaliser",
+    "Calibration",
+    "Combination",
+    "Combined",
+    "CompiledType",
+    "Line",
+    "Parts",
+    "RewardWeights",
+    "RuleScores",
+    "Snapshot",
+    "base_scale_warning",
+    "check_fitted",
+    "combine",
+    "create_combination",
+    "load_weights",
+    "missing_base",
+    "packaged_weights",
+    "read_calibration",
+    "read_weights",
+    "refit_command",
+    "require_fitted",
+    "score_rules",
+    "weights_from_json",
+    "weights_to_json",
+    "write_calibration",
+    "write_weights",
+]

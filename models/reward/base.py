@@ -1,0 +1,43 @@
+"""Checks on the base reward that samples bring: whether it is there, and on the scale that the weights expect."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.reward.weights import RewardWeights
+
+MISSING_BASE_REWARD: Final = "missing_base_reward"
+
+_ENOUGH: Final = 32
+_SHIFT: Final = 3.0
+_RATIO: Final = 3.0
+
+
+def missing_base(weights: RewardWeights, base_S: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which samples are invalid (`MISSING_BASE_REWARD`): weights fitted with a base reward mean little without one."""
+    if not weights.expects_base:
+        return np.zeros(len(base_S), dtype=np.bool_)
+    return np.isnan(base_S)
+
+
+def base_scale_warning(weights: RewardWeights, base_S: NDArray[np.float64]) -> str | None:
+    """A warning where base rewards lie on another scale than those of the fit; None where all is well.
+
+    Says nothing about fewer than 32 values, whose spread is mostly chance, nor where no scale was recorded.
+    """
+    known_S = base_S[~np.isnan(base_S)]
+    fitted = weights.base_normaliser
+    if fitted is None or fitted.spread == 0 or len(known_S) < _ENOUGH:
+        return None
+    mean, spread = float(known_S.mean()), float(known_S.std())
+    shifted = abs(mean - fitted.mean) > _SHIFT * fitted.spread
+    scaled = not fitted.spread / _RATIO <= spread <= fitted.spread * _RATIO
+    if not (shifted or scaled):
+        return None
+    return (
+        f"base rewards have mean {mean:.3g} and spread {spread:.3g}; the weights were fitted with mean "
+        f"{fitted.mean:.3g} and spread {fitted.spread:.3g}, so rules and base are out of proportion: refit or rescale"
+    )

@@ -1,0 +1,62 @@
+"""Whether weights belong to a policy and a grader.
+
+Weights bind to the rules of each response type and to the grader's identity: a feature under other rules, or graded
+by another model, is another feature. Adding a category or another response type's rules changes nothing here.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from models.errors import UnfittedWeights
+from models.policy.policy import Policy
+from models.policy.response_types import ResponseType
+from models.reward.weights import RewardWeights
+
+
+def check_fitted(weights: RewardWeights, policy: Policy, grader_identity: str) -> list[str]:
+    """What keeps these weights from being fitted to this policy and grader; empty where nothing does."""
+    problems = []
+    if weights.grader_identity != grader_identity:
+        problems.append(f"fitted to the grader {weights.grader_identity}, but the grader is {grader_identity}")
+    for name, kind in policy.response_types.items():
+        problems += _rules_problems(weights, name, kind)
+    return problems
+
+
+def require_fitted(
+    weights: RewardWeights,
+    policy: Policy,
+    grader_identity: str,
+    *,
+    policy_where: str | None = None,
+    grader_spec: str | None = None,
+    weights_where: str | None = None,
+) -> None:
+    """Raises `UnfittedWeights` with everything that differs and the command that refits.
+
+    The three ``_where`` and ``_spec`` are how the user named policy, grader and weights; the command repeats them.
+    """
+    problems = check_fitted(weights, policy, grader_identity)
+    if problems:
+        out = weights_where if weights_where and weights_where.endswith(".json") else "weights.json"
+        command = refit_command(policy_where or policy.name, grader_spec or grader_identity, out)
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise UnfittedWeights(f"these weights were not fitted to what they would score:{listed}\nRefit: {command}")
+
+
+def refit_command(policy: str, grader: str, out: str) -> str:
+    return f"rbr fit COMPARISONS --policy {shlex.quote(policy)} --grader {shlex.quote(grader)} --out {shlex.quote(out)}"
+
+
+def _rules_problems(weights: RewardWeights, name: str, kind: ResponseType) -> list[str]:
+    if name not in weights.values:
+        return [f"response type {name}: has no weights"]
+    problems = []
+    if weights.rules_fingerprints.get(name) != kind.rules_fingerprint:
+        problems.append(f"response type {name}: its propositions, rules or features changed since the fit")
+    features = {feature.name for feature in kind.features}
+    unknown = [feature for feature in weights.values[name] if feature not in features]
+    if unknown:
+        problems.append(f"response type {name}: weights for features that the policy has not: {', '.join(unknown)}")
+    return problems

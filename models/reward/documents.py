@@ -1,0 +1,110 @@
+"""Strict reading of JSON files that a person may have edited, and their writing.
+
+A `Node` is a value and the dotted path to it, so that every complaint says where. Knows no particular file's keys.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from models.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A JSON value at ``path`` of the file ``source``. Its methods return what was expected or raise `WeightsError`."""
+
+    value: object
+    path: str
+    source: str
+
+    def fields(self, *names: str) -> dict[str, Node]:
+        """An object with exactly these keys."""
+        entries = self.entries()
+        if unknown := [name for name in entries if name not in names]:
+            raise self.error(f"unknown key {unknown[0]!r}; the keys are {', '.join(names)}")
+        if missing := [name for name in names if name not in entries]:
+            raise self.error(f"missing key {missing[0]!r}; the keys are {', '.join(names)}")
+        return entries
+
+    def entries(self) -> dict[str, Node]:
+        """An object with any keys."""
+        if not isinstance(self.value, Mapping):
+            raise self.error(f"expected an object, got {self.value!r:.60}")
+        prefix = f"{self.path}." if self.path else ""
+        return {name: Node(item, prefix + name, self.source) for name, item in self.value.items()}
+
+    def numbers(self) -> dict[str, float]:
+        """An object of numbers."""
+        return {name: node.number() for name, node in self.entries().items()}
+
+    def number(self) -> float:
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise self.error(f"expected a number, got {self.value!r:.60}")
+        try:
+            number = float(self.value)
+        except OverflowError:
+            number = float("inf")
+        if not isfinite(number):
+            raise self.error("expected a finite number; NaN and infinity make every reward meaningless")
+        return number
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.error(f"expected a string, got {self.value!r:.60}")
+        return self.value
+
+    def flag(self) -> bool:
+        if not isinstance(self.value, bool):
+            raise self.error(f"expected true or false, got {self.value!r:.60}")
+        return self.value
+
+    def expect_format(self, supported: int) -> None:
+        if self.value != supported or isinstance(self.value, bool):
+            remedy = "write the file again with this version"
+            raise self.error(f"unknown format {self.value!r:.60}; this version reads format {supported}, so {remedy}")
+
+    def error(self, message: str) -> WeightsError:
+        place = f"{self.source}: {self.path}: " if self.path else f"{self.source}: "
+        return WeightsError(place + message, self.path or None)
+
+
+def read_document(path: str | Path) -> Node:
+    """The parsed file; duplicate keys and NaN are errors."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); give the path of a JSON file") from error
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    return parse_document(text, str(path))
+
+
+def parse_document(text: str, source: str) -> Node:
+    """Like `read_document`, for text that came from elsewhere; ``source`` is what messages call it."""
+    try:
+        return Node(json.loads(text, object_pairs_hook=_without_duplicates), "", source)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{source}: not JSON ({error})") from None
+
+
+def write_document(path: str | Path, document: Mapping[str, object]) -> None:
+    """Writes readable JSON, whole or not at all: a reader never sees half a file."""
+    place = Path(path)
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    unfinished.write_text(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    unfinished.replace(place)
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object; keep one")
+    return document
