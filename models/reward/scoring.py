@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 class RuleScores(NamedTuple):
     """What the rules say, a row a sample (S). NaN is "not known, because something it needs was not graded".
 
-    ``p_S_P``: calibrated P(yes), columns ``response_types[rt].propositions``. ``p_S_C``: class probabilities, best class
-    first. ``class_index_S``: the likeliest class, the better of equals; -1 where any class is NaN. ``rbr_S``: sum of
+    ``p_S_P``: calibrated P(yes), columns ``response_types[rt].propositions``. ``p_S_C``: class probabilities, best
+    first. ``class_index_S``: the likeliest, the better of equals; -1 where any class is NaN. ``rbr_S``: sum of
     ``contributions_S_F``, plus the offset; features of weight 0 contribute exactly 0.
     """
 
