@@ -1,0 +1,63 @@
+"""A chat completion's JSON to an answer. Every missing or odd part is an `Unscorable`; nothing here raises."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from grader.grades import LABELS_MISSING, MALFORMED_ANSWER, Answer, Unscorable
+from grader.prompts.labels import read_top_logprobs
+
+NO_LOGPROBS: Final = "the reply carries no top_logprobs"
+_THINKING_TOKENS = ("<think", "<|channel", "<seed:think", "[THINK]", "<unused94>")
+_THINKING_REMEDY = (
+    "the model starts by thinking; turn it off, on vLLM and SGLang by the extra_body option "
+    '{"chat_template_kwargs": {"enable_thinking": false}}'
+)
+
+
+def read_answer(reply: Any, k: int, floor: float) -> Answer:
+    """The answer in ``choices[0].logprobs.content[0].top_logprobs``, of which ``k`` were asked for."""
+    choice = _first(_at(reply, "choices"))
+    if not isinstance(choice, dict):
+        return Unscorable(MALFORMED_ANSWER, "the reply has no choices")
+    first_token = _first(_at(choice, "logprobs", "content"))
+    listed = _at(first_token, "top_logprobs")
+    if not isinstance(listed, list) or not listed:
+        return Unscorable(MALFORMED_ANSWER, NO_LOGPROBS)
+    pairs = [_pair(item) for item in listed]
+    top = [pair for pair in pairs if pair is not None]
+    if len(top) < len(pairs):
+        return Unscorable(MALFORMED_ANSWER, "an entry of top_logprobs has no token or no number")
+    answer = read_top_logprobs(top, k, floor)
+    if isinstance(answer, Unscorable) and answer.reason == LABELS_MISSING and _thinks(choice, first_token):
+        return Unscorable(LABELS_MISSING, _THINKING_REMEDY)
+    return answer
+
+
+def _thinks(choice: dict[str, Any], first_token: Any) -> bool:
+    """vLLM called the field ``reasoning_content`` and now calls it ``reasoning``; without a parser the token shows."""
+    message = _at(choice, "message")
+    if _at(message, "reasoning") or _at(message, "reasoning_content"):
+        return True
+    token = _at(first_token, "token")
+    return isinstance(token, str) and token.strip().startswith(_THINKING_TOKENS)
+
+
+def _pair(item: Any) -> tuple[str, float] | None:
+    token, logprob = _at(item, "token"), _at(item, "logprob")
+    if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float):
+        return None
+    try:
+        return token, float(logprob)
+    except OverflowError:  # an integer beyond floats
+        return None
+
+
+def _at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value else None

@@ -1,0 +1,224 @@
+"""The ``http`` grader: each proposition is one chat completion of one token, read from its top log-probabilities.
+
+Owns what is asked and how a server is found fit; `client` sends, `answers` reads. Works with anything that speaks the
+chat completions API and returns ``top_logprobs``. Not here: several URLs, token-id completions, other servers' score
+endpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from grader.backends.base import Limits
+from grader.backends.http.addresses import base_url
+from grader.backends.http.answers import NO_LOGPROBS, read_answer
+from grader.backends.http.client import Client, Retries
+from grader.backends.http.failures import RequestError
+from grader.backends.http.probing import answers_at_all, ask_version, find_model, remedy
+from grader.errors import BackendSpecError, BackendUnavailable
+from grader.grades import BACKEND_ERROR, BACKEND_UNAVAILABLE, Answer, Unscorable
+from grader.prompts.labels import DEFAULT_LABEL_MASS_FLOOR, LABELS_VERSION
+from grader.prompts.markers import defuse
+from grader.prompts.template import PREAMBLE, PROMPTS_VERSION, render_prompts
+from grader.tasks import GradeTask
+from models.digests import fingerprint
+
+logger = logging.getLogger(__name__)
+
+_CANARY = 'Is water wet? Answer with one word, "yes" or "no".'
+_CHARACTERS_PER_TOKEN = 4
+_HEALTH_FRESH_SECONDS = 2.0
+
+
+class HttpBackend:
+    """A grader model behind an OpenAI-compatible server.
+
+    ``url``: with or without ``/v1``. ``model``: None takes the first that the server lists. ``api_key``: sent as a
+    bearer token, shown nowhere. ``timeout_seconds``: for one attempt; raising it waits longer for a busy server
+    before giving up. ``max_concurrency``: requests in flight; raising it fills the server's batches and lengthens its
+    queue. ``label_mass_floor``: see `grader.prompts.labels`. ``top_logprobs``: how many to ask for; 20 is the most
+    that servers allow, fewer censor more grades. ``extra_body``: merged into every request, for example
+    ``{"chat_template_kwargs": {"enable_thinking": False}}``. ``max_queued_tokens``: estimated tokens waiting before
+    new work is refused.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout_seconds: float = 60.0,
+        max_concurrency: int = 64,
+        label_mass_floor: float = DEFAULT_LABEL_MASS_FLOOR,
+        top_logprobs: int = 20,
+        extra_body: Mapping[str, Any] | None = None,
+        retries: Retries | None = None,
+        max_queued_tokens: int = 16_000_000,
+    ) -> None:
+        self._url = base_url(url)
+        self._model = model
+        self._floor = label_mass_floor
+        self._top_logprobs = top_logprobs
+        self._extra_body = dict(extra_body or {})
+        self._extra_digest = _digest(self._extra_body)
+        self._client = Client(
+            self._url,
+            api_key=api_key,
+            timeout_seconds=timeout_seconds,
+            max_concurrency=max_concurrency,
+            retries=retries or Retries(),
+        )
+        # One task a batch: the server's scheduler forms better batches than we could, and each conversation returns
+        # when done.
+        self._limits = Limits(
+            max_batch_tokens=1,
+            max_concurrent_batches=4 * max_concurrency,
+            max_wait_seconds=0.0,
+            max_queued_tokens=max_queued_tokens,
+        )
+        self._server_version = ""
+        self._canary = "not asked yet"
+        self._last_success = float("-inf")
+        self._last_probe: tuple[float, bool] = (float("-inf"), False)
+
+    def __repr__(self) -> str:
+        return f"HttpBackend({self._url!r}, model={self._model!r})"
+
+    @property
+    def identity(self) -> str:
+        """``http:MODEL:p1l1``, with a digest of ``extra_body`` where there is one: it can change every grade.
+
+        Raises `BackendUnavailable` while the model is still to be asked of the server: no cache may be keyed by a
+        guess.
+        """
+        if self._model is None:
+            raise BackendUnavailable(f"the model of {self._url} is known once the backend has started")
+        return f"http:{self._model}:p{PROMPTS_VERSION}l{LABELS_VERSION}{self._extra_digest}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity, what the reading of answers depends on, and the engine's version where ``/version`` tells it.
+
+        A chat server does not tell its dtype or quantisation: give servers that differ in them different model names.
+        """
+        return fingerprint(self.identity, self._top_logprobs, self._floor, self._server_version)
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        return {
+            "backend": "http",
+            "url": self._url,
+            "model": self._model,
+            "server_version": self._server_version or None,
+            "top_logprobs": self._top_logprobs,
+            "label_mass_floor": self._floor,
+            "extra_body": sorted(self._extra_body),
+            "canary": self._canary,
+        }
+
+    async def start(self) -> None:
+        """Find the model, and see that the server answers with log-probabilities."""
+        self._client.open()
+        try:
+            if self._model is None:
+                self._model = await find_model(self._client, self._url)
+            await self._ask_canary()
+            self._server_version = await ask_version(self._client, self._url)
+        except RequestError as error:
+            await self._client.aclose()
+            raise BackendUnavailable(remedy(error, self._url, self._model)) from None
+        except BaseException:
+            await self._client.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def healthy(self) -> bool:
+        """True just after a grade; else whether ``/models`` answers within two seconds, remembered for two."""
+        now = time.monotonic()
+        if now - self._last_success < _HEALTH_FRESH_SECONDS:
+            return True
+        if now - self._last_probe[0] >= _HEALTH_FRESH_SECONDS:
+            self._last_probe = (now, await answers_at_all(self._client, self._url))
+        return self._last_probe[1]
+
+    def tokens(self, task: GradeTask) -> int:
+        """Conversation once, as the server's prefix cache has it, and each question with its template; 4 characters
+        each.
+        """
+        characters = len(PREAMBLE) + sum(len(message.content) + 40 for message in task.conversation)
+        asked = len(task.template.text)
+        if "{response}" in task.template.text:
+            asked += sum(len(message.content) for message in task.completion)
+        characters += sum(asked + len(proposition.question) for proposition in task.propositions)
+        return max(1, characters // _CHARACTERS_PER_TOKEN)
+
+    async def grade(self, tasks: Sequence[GradeTask]) -> list[tuple[Answer, ...]]:
+        """Questions of one conversation leave one after another, so that the server computes their prefix once."""
+        async with asyncio.TaskGroup() as group:
+            asked = [[group.create_task(self._ask(prompt)) for prompt in render_prompts(task)] for task in tasks]
+        answers = [tuple(request.result() for request in requests) for requests in asked]
+        flat = [answer for row in answers for answer in row]
+        if flat and all(isinstance(answer, Unscorable) and answer.reason == BACKEND_UNAVAILABLE for answer in flat):
+            raise BackendUnavailable(f"the grader at {self._url}: {flat[0][1]}")
+        return answers
+
+    async def _ask(self, prompt: str) -> Answer:
+        try:
+            reply = await self._client.post("/chat/completions", self._body(defuse(prompt)))
+        except RequestError as error:
+            return error.unscorable()
+        except TypeError:
+            return Unscorable(BACKEND_ERROR, "the text is not valid Unicode (lone surrogates) and cannot be sent")
+        self._last_success = time.monotonic()
+        return read_answer(reply, self._top_logprobs, self._floor)
+
+    def _body(self, prompt: str) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": 1,
+            "temperature": 0,
+            "logprobs": True,
+            "top_logprobs": self._top_logprobs,
+            **self._extra_body,
+        }
+
+    async def _ask_canary(self) -> None:
+        """A server without log-probabilities is refused; a model that answers something else is only reported.
+
+        It may do better on the real prompts, and a model that never does shows in the unscorable share.
+        """
+        reply = await self._client.post("/chat/completions", self._body(_CANARY))
+        answer = read_answer(reply, self._top_logprobs, self._floor)
+        if not isinstance(answer, Unscorable):
+            self._canary = "answered"
+            return
+        if answer.detail == NO_LOGPROBS:
+            raise BackendUnavailable(
+                f"{self._url} returns no top_logprobs, without which there is no probability to read; serve the model "
+                "with an engine that reports them (vLLM, SGLang, llama.cpp) or choose a model that does"
+            )
+        self._canary = f"{answer.reason}: {answer.detail}"
+        logger.warning("the grader did not answer a plain yes/no question: %s", self._canary)
+
+
+def _digest(extra_body: Mapping[str, Any]) -> str:
+    if not extra_body:
+        return ""
+    try:
+        return ":" + fingerprint(orjson.dumps(extra_body, option=orjson.OPT_SORT_KEYS))[:8]
+    except TypeError as error:
+        raise BackendSpecError(f"extra_body cannot be sent as JSON: {error}", "extra_body") from None

@@ -1,0 +1,178 @@
+"""One server, asked with bounded concurrency, a time limit and retries. Knows HTTP and JSON, nothing of grades."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+import stamina
+
+from grader.backends.http.failures import NotAnAnswerError, RefusalError, RequestError, UnreachableError
+from grader.errors import BackendSpecError
+
+_TOO_LONG_SIGNS = ("context_length_exceeded", "context length", "context window")
+_REMARK_CHARACTERS = 300
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """``attempts`` in all. Waits grow from ``wait_initial_seconds`` by two up to ``wait_max_seconds``, plus jitter.
+
+    More or longer retries ride out longer outages; they also keep a request waiting that a deadline will then cancel.
+    A ``Retry-After`` up to ``wait_max_seconds`` is obeyed; beyond it the request fails at once, to be asked again
+    later.
+    """
+
+    attempts: int = 4
+    wait_initial_seconds: float = 0.1
+    wait_max_seconds: float = 5.0
+    wait_jitter_seconds: float = 0.5
+
+    def backoff(self, error: Exception) -> bool | float:
+        """stamina's hook: False to give up, True for the usual wait, or seconds to wait."""
+        if not isinstance(error, RequestError) or not error.retried:
+            return False
+        if (seconds := error.retry_after_seconds) is None:
+            return True
+        if seconds > self.wait_max_seconds:
+            return False
+        return seconds + random.uniform(0, self.wait_jitter_seconds)  # noqa: S311 - spreads retries, guards nothing
+
+
+class Client:
+    """JSON over HTTP to one base URL. Open between `open` and `aclose`; its repr and its errors never show the key."""
+
+    def __init__(
+        self, base: str, *, api_key: str | None, timeout_seconds: float, max_concurrency: int, retries: Retries
+    ) -> None:
+        self._base = base
+        self._api_key = _checked_key(api_key)
+        self._timeout_seconds = timeout_seconds
+        self._max_concurrency = max_concurrency
+        self._retries = retries
+        self._http: httpx.AsyncClient | None = None
+        self._slots = asyncio.Semaphore(max_concurrency)
+
+    def open(self) -> None:
+        """Create the connection pool; the environment's proxies and .netrc are not consulted."""
+        headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        self._slots = asyncio.Semaphore(self._max_concurrency)
+        self._http = httpx.AsyncClient(
+            headers=headers,
+            trust_env=False,
+            # `_attempt` limits the whole exchange: a read timeout alone starts anew with every byte.
+            timeout=httpx.Timeout(None, connect=min(self._timeout_seconds, 5.0)),
+            # One more than the slots, for a health probe while all of them are busy.
+            limits=httpx.Limits(
+                max_connections=self._max_concurrency + 1, max_keepalive_connections=self._max_concurrency
+            ),
+        )
+
+    async def aclose(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The decoded reply of the first attempt that succeeded; raises the last attempt's `RequestError`.
+
+        Raises TypeError where the body is no JSON (lone surrogates). Cancellation closes the connection.
+        """
+        content = orjson.dumps(body)
+        retries = self._retries
+        # A context rather than a decorator: the decorator's log of a retry would hold the arguments, which are user
+        # text.
+        async for attempt in stamina.retry_context(
+            on=retries.backoff,
+            attempts=retries.attempts,
+            timeout=None,
+            wait_initial=retries.wait_initial_seconds,
+            wait_max=retries.wait_max_seconds,
+            wait_jitter=retries.wait_jitter_seconds,
+        ):
+            with attempt:
+                # The slot is held during the attempt, not during the wait before the next one.
+                return await self._attempt(self._slots, "POST", self._base + path, content, self._timeout_seconds)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def get(self, url: str, timeout_seconds: float | None = None) -> Any:
+        """One attempt, outside the bounded slots; raises `RequestError`."""
+        return await self._attempt(nullcontext(), "GET", url, None, timeout_seconds or self._timeout_seconds)
+
+    async def _attempt(
+        self,
+        slot: AbstractAsyncContextManager[Any],
+        method: str,
+        url: str,
+        content: bytes | None,
+        timeout_seconds: float,
+    ) -> Any:
+        if self._http is None:
+            raise UnreachableError("the backend is not started", retried=False)
+        headers = {"Content-Type": "application/json"} if content else {}
+        async with slot:
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    response = await self._http.request(method, url, content=content, headers=headers)
+            except TimeoutError:
+                # Not retried: the server still computes, and a second copy of the work would slow it further.
+                raise UnreachableError(f"no answer within {timeout_seconds:g} s", retried=False) from None
+            except (httpx.HTTPError, httpx.StreamError) as error:
+                # `from None`: httpx's exceptions carry the request, and with it headers and text.
+                raise UnreachableError(f"no HTTP response ({type(error).__name__})") from None
+        return self._decode(response)
+
+    def _decode(self, response: httpx.Response) -> Any:
+        if response.status_code != _OK:
+            raise self._refusal(response)
+        try:
+            return json.loads(response.content)  # accepts NaN, which some servers write, and which `answers` refuses
+        except (ValueError, RecursionError):
+            raise NotAnAnswerError("HTTP 200, but the body is no complete JSON") from None
+
+    def _refusal(self, response: httpx.Response) -> RefusalError:
+        remark = _remark(response)
+        if self._api_key:
+            remark = remark.replace(self._api_key, "***")
+        return RefusalError(
+            response.status_code,
+            remark=remark[:_REMARK_CHARACTERS],
+            too_long=response.status_code in (400, 413, 422)
+            and any(sign in remark.lower() for sign in _TOO_LONG_SIGNS),
+            retry_after_seconds=_retry_after_seconds(response.headers.get("Retry-After")),
+        )
+
+
+def _checked_key(api_key: str | None) -> str | None:
+    """Without the line break that files end with; a key that no header can carry is refused before httpx quotes it."""
+    key = (api_key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise BackendSpecError("the API key holds characters that no HTTP header can carry", "api_key")
+    return key or None
+
+
+def _remark(response: httpx.Response) -> str:
+    """The code and message of an error body, in OpenAI's form (``error: {message, code}``) or vLLM's older flat one."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return ""
+    error = body.get("error", body) if isinstance(body, dict) else None
+    if isinstance(error, str):
+        return error
+    if not isinstance(error, dict):
+        return ""
+    return " ".join(str(error[key]) for key in ("code", "message") if error.get(key))
+
+
+def _retry_after_seconds(value: str | None) -> float | None:
+    """Seconds only: the HTTP-date form is not used by inference servers."""
+    return float(value) if value is not None and value.strip().isdecimal() else None
