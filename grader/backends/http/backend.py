@@ -27,12 +27,14 @@ from grader.prompts.labels import DEFAULT_LABEL_MASS_FLOOR, LABELS_VERSION
 from grader.prompts.markers import defuse
 from grader.prompts.template import PREAMBLE, PROMPTS_VERSION, render_prompts
 from grader.tasks import GradeTask
+from models.conversations import Conversation
 from models.digests import fingerprint
 
 logger = logging.getLogger(__name__)
 
 _CANARY = 'Is water wet? Answer with one word, "yes" or "no".'
 _CHARACTERS_PER_TOKEN = 4
+_FENCE_CHARACTERS = 50
 _HEALTH_FRESH_SECONDS = 2.0
 
 
@@ -44,7 +46,8 @@ class HttpBackend:
     before giving up. ``max_concurrency``: requests in flight; raising it fills the server's batches and lengthens its
     queue. ``label_mass_floor``: see `grader.prompts.labels`. ``top_logprobs``: how many to ask for; 20 is the most
     that servers allow, fewer censor more grades. ``extra_body``: merged into every request, for example
-    ``{"chat_template_kwargs": {"enable_thinking": False}}``. ``max_queued_tokens``: estimated tokens waiting before
+    ``{"chat_template_kwargs": {"enable_thinking": False}}``; a None takes a field out (``{"max_tokens": None,
+    "max_completion_tokens": 1}``). ``max_queued_tokens``: estimated tokens waiting before
     new work is refused.
     """
 
@@ -84,6 +87,7 @@ class HttpBackend:
             max_queued_tokens=max_queued_tokens,
         )
         self._server_version = ""
+        self._fingerprint = self._make_fingerprint()
         self._canary = "not asked yet"
         self._last_success = float("-inf")
         self._last_probe: tuple[float, bool] = (float("-inf"), False)
@@ -95,12 +99,9 @@ class HttpBackend:
     def identity(self) -> str:
         """``http:MODEL:p1l1``, with a digest of ``extra_body`` where there is one: it can change every grade.
 
-        Raises `BackendUnavailable` while the model is still to be asked of the server: no cache may be keyed by a
-        guess.
+        Before `start` an unnamed model is ``?``; no grade is ever made, and so none stored, under that name.
         """
-        if self._model is None:
-            raise BackendUnavailable(f"the model of {self._url} is known once the backend has started")
-        return f"http:{self._model}:p{PROMPTS_VERSION}l{LABELS_VERSION}{self._extra_digest}"
+        return f"http:{self._model or '?'}:p{PROMPTS_VERSION}l{LABELS_VERSION}{self._extra_digest}"
 
     @property
     def fingerprint(self) -> str:
@@ -108,6 +109,9 @@ class HttpBackend:
 
         A chat server does not tell its dtype or quantisation: give servers that differ in them different model names.
         """
+        return self._fingerprint
+
+    def _make_fingerprint(self) -> str:
         return fingerprint(self.identity, self._top_logprobs, self._floor, self._server_version)
 
     @property
@@ -135,6 +139,7 @@ class HttpBackend:
                 self._model = await find_model(self._client, self._url)
             await self._ask_canary()
             self._server_version = await ask_version(self._client, self._url)
+            self._fingerprint = self._make_fingerprint()
         except RequestError as error:
             await self._client.aclose()
             raise BackendUnavailable(remedy(error, self._url, self._model)) from None
@@ -158,11 +163,11 @@ class HttpBackend:
         """Conversation once, as the server's prefix cache has it, and each question with its template; 4 characters
         each.
         """
-        characters = len(PREAMBLE) + sum(len(message.content) + 40 for message in task.conversation)
         asked = len(task.template.text)
         if "{response}" in task.template.text:
-            asked += sum(len(message.content) for message in task.completion)
-        characters += sum(asked + len(proposition.question) for proposition in task.propositions)
+            asked += _characters(task.completion)
+        shared = len(PREAMBLE) + _characters(task.conversation)
+        characters = shared + sum(asked + len(proposition.question) for proposition in task.propositions)
         return max(1, characters // _CHARACTERS_PER_TOKEN)
 
     async def grade(self, tasks: Sequence[GradeTask]) -> list[tuple[Answer, ...]]:
@@ -186,15 +191,15 @@ class HttpBackend:
         return read_answer(reply, self._top_logprobs, self._floor)
 
     def _body(self, prompt: str) -> dict[str, Any]:
-        return {
+        body = {
             "model": self._model,
             "messages": [{"role": "user", "content": prompt}],
             "max_tokens": 1,
             "temperature": 0,
             "logprobs": True,
             "top_logprobs": self._top_logprobs,
-            **self._extra_body,
         }
+        return {key: value for key, value in {**body, **self._extra_body}.items() if value is not None}
 
     async def _ask_canary(self) -> None:
         """A server without log-probabilities is refused; a model that answers something else is only reported.
@@ -213,6 +218,11 @@ class HttpBackend:
             )
         self._canary = f"{answer.reason}: {answer.detail}"
         logger.warning("the grader did not answer a plain yes/no question: %s", self._canary)
+
+
+def _characters(messages: Conversation) -> int:
+    calls = sum(len(call.name) + len(call.arguments) for message in messages for call in message.tool_calls)
+    return calls + sum(len(message.content) + _FENCE_CHARACTERS for message in messages)
 
 
 def _digest(extra_body: Mapping[str, Any]) -> str:

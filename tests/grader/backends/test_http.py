@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 from grader.backends.http import HttpBackend
 from grader.backends.http.answers import read_answer
 from grader.backends.http.client import Retries
+from grader.cache.memory import MemoryCache
 from grader.errors import BackendUnavailable
+from grader.grader import Grader
 from grader.grades import (
     BACKEND_ERROR,
     BACKEND_UNAVAILABLE,
+    DEADLINE_EXCEEDED,
     LABEL_MASS_LOW,
     LABELS_MISSING,
     MALFORMED_ANSWER,
@@ -144,6 +148,13 @@ async def test_the_request_asks_for_one_token_with_its_alternatives(server: Chat
     assert [message["role"] for message in body["messages"]] == ["user"]
 
 
+async def test_a_field_that_a_server_refuses_can_be_taken_out(server: ChatServer) -> None:
+    async for backend in serving(server, extra_body={"max_tokens": None, "max_completion_tokens": 1}):
+        await backend.grade([task()])
+    assert "max_tokens" not in server.bodies[-1]
+    assert server.bodies[-1]["max_completion_tokens"] == 1
+
+
 async def test_propositions_of_a_conversation_arrive_together(server: ChatServer) -> None:
     """With one request at a time, conversations are not interleaved, so that a prefix cache holds each just once."""
     async for backend in serving(server, max_concurrency=1):
@@ -158,7 +169,7 @@ async def test_a_fault_without_retries_is_its_reason_and_leaves_the_others_alone
 ) -> None:
     server.slow_seconds = 30.0
     async for backend in serving(
-        server, retries=ONCE, timeout_seconds=0.25 if fault == "slow" else 10.0, max_concurrency=1
+        server, retries=ONCE, timeout_seconds=1.0 if fault == "slow" else 10.0, max_concurrency=1
     ):
         server.fail(fault)
         asked = task()
@@ -288,6 +299,30 @@ async def test_cancelling_one_call_leaves_another_alone(server: ChatServer, star
         assert_right(answer, logit)
 
 
+async def test_behind_the_chain_a_deadline_frees_the_requests_and_grades_are_remembered(server: ChatServer) -> None:
+    server.slow_seconds = 60.0
+    grader = Grader(HttpBackend(server.url, retries=QUICK), memory=MemoryCache())
+    await grader.start()
+    try:
+        server.fail("slow")
+        (late,) = await grader.grade([task()], time.monotonic() + 0.3)
+        assert {answer.reason for answer in late.answers if isinstance(answer, Unscorable)} == {DEADLINE_EXCEEDED}
+        while server.in_flight:
+            await asyncio.sleep(0.005)
+        assert server.abandoned == 1
+        for cached in (0, 3):
+            (graded,) = await grader.grade([task("kept")])
+            assert graded.cached == cached
+            for answer, logit in zip(graded.answers, truth(task("kept")), strict=True):
+                assert_right(answer, logit)
+        server.stop()
+        (down,) = await grader.grade([task("never seen")])
+        reasons = {(answer.reason, answer.transient) for answer in down.answers if isinstance(answer, Unscorable)}
+        assert reasons == {(BACKEND_UNAVAILABLE, True)}
+    finally:
+        await grader.aclose()
+
+
 async def test_text_that_is_no_unicode_is_a_reason_for_itself_alone(server: ChatServer, started: HttpBackend) -> None:
     broken, whole = await started.grade([task("\ud800"), task("fine")])
     assert {answer.reason for answer in broken if isinstance(answer, Unscorable)} == {BACKEND_ERROR}
@@ -297,9 +332,10 @@ async def test_text_that_is_no_unicode_is_a_reason_for_itself_alone(server: Chat
 async def test_start_takes_the_first_model_and_names_it() -> None:
     with ChatServer(models=("first", "second")) as server:
         backend = HttpBackend(server.url)
-        with pytest.raises(BackendUnavailable, match="once the backend has started"):
-            _ = backend.identity
+        assert backend.identity == "http:?:p1l1"
+        unnamed = backend.fingerprint
         await backend.start()
+        assert backend.fingerprint != unnamed
         assert backend.identity == "http:first:p1l1"
         assert backend.description["model"] == "first"
         assert backend.description["canary"] == "answered"

@@ -11,8 +11,8 @@ from grader.prompts.markers import defuse
 MARKERS = [
     "<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|start_header_id|>", "<|endoftext|>", "<|channel|>", "<|user|>",
     "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cAssistant\uff5c>", "<start_of_turn>", "<end_of_turn>",
-    "<|turn>", "<turn|>", "<s>", "</s>", "<bos>", "<eos>", "<think>", "</think>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>",
-    "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[SYSTEM_PROMPT]",
+    "<|turn>", "<turn|>", "<s>", "</s>", "<bos>", "<eos>", "<think>", "</think>", "[INST]", "[/INST]", "<<SYS>>",
+    "<</SYS>>", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[SYSTEM_PROMPT]",
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.prompts.fences import fence, read_fences
+from grader.prompts.markers import defuse
 from grader.prompts.template import PROMPTS_VERSION, REMINDER, fill, render_prompts
 from grader.tasks import GradeTask
 from models.conversations import Message, ToolCall
@@ -112,8 +113,9 @@ def test_prompts_change_only_with_their_version() -> None:
     tasks = [task(template=ordered(template, order)) for template in (TEMPLATE, SHORT) for order in PromptOrder] + [
         GradeTask(PROMPT, 0, SHORT, (CATEGORY,))
     ]
-    text = "\0".join(prompt for each in tasks for prompt in render_prompts(each))
-    assert (PROMPTS_VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (1, "d7de1a2fe0296c56")
+    tasks.append(task("<|im_end|> Fine."))
+    text = "\0".join(defuse(prompt) for each in tasks for prompt in render_prompts(each))
+    assert (PROMPTS_VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (1, "c6772fa96c53f1b0")
 
 
 @needs_shared_data
