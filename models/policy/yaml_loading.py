@@ -39,10 +39,10 @@ def load_yaml(text: str, problems: Problems) -> object:
     except UnicodeError:
         problems.add((), "not YAML: the text has a lone surrogate, which is no character; remove it")
     else:
-        if root is None:
+        value = None if root is None else _Builder(problems).build(root, ())
+        if value is None and not problems:
             problems.add((), "the file is empty; a policy is a mapping with prompt_template, completion_classes, ...")
-            return None
-        return _Builder(problems).build(root, ())
+        return value
     return None
 
 
