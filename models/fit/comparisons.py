@@ -35,7 +35,7 @@ class Pairs(NamedTuple):
 class Comparisons:
     """Labelled completions of one response type, sorted by group and then best first.
 
-    ``phi_N_F``: features in the policy's order. ``base_N``: base rewards, NaN where there is none. ``rank_N``: 0 is best.
+    ``phi_N_F``: features in the policy's order. ``base_N``: base rewards, NaN for none. ``rank_N``: 0 is best.
     ``group_N``: a number a prompt, ascending.
     """
 

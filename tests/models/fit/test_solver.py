@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.optimize import linprog
+
+from models.errors import FitError
+from models.fit import HingeProblem, solve
+
+
+def random_problem(seed: int, pairs: int, features: int, l2: float = 0.0, l1: float = 0.0) -> HingeProblem:
+    """Differences of probabilities and of base rewards, as a fit has them; some features never vary."""
+    rng = np.random.default_rng(seed)
+    differences_K_F = rng.random((pairs, features)) - rng.random((pairs, features)) + 0.2 * rng.random(features)
+    differences_K_F[:, rng.random(features) < 0.15] = 0
+    return HingeProblem(differences_K_F, rng.choice([0.5, 1.0], pairs) + rng.normal(size=pairs), l2, l1)
+
+
+def linear_optimum(problem: HingeProblem) -> float:
+    """The optimum where l2 is 0, by HiGHS: w = plus - minus, slack >= target - w . difference."""
+    pairs, features = problem.differences_K_F.shape
+    cost = np.concatenate([np.full(2 * features, problem.l1), np.full(pairs, 1 / pairs)])
+    rows = sparse.hstack([-problem.differences_K_F, problem.differences_K_F, -sparse.identity(pairs)], format="csc")
+    return float(linprog(cost, A_ub=rows, b_ub=-problem.targets_K, method="highs").fun)
+
+
+shapes = {"seed": st.integers(0, 2**32), "pairs": st.integers(1, 60), "features": st.integers(1, 8)}
+penalties = st.sampled_from([0.0, 1e-4, 1e-2, 1.0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(**shapes, l1=penalties)
+def test_without_l2_the_optimum_is_that_of_a_generic_lp_solver(seed: int, pairs: int, features: int, l1: float):
+    problem = random_problem(seed, pairs, features, l1=l1)
+    assert solve(problem).objective == pytest.approx(linear_optimum(problem), abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(**shapes, l2=penalties, l1=penalties)
+def test_no_other_weights_are_better_than_the_certificate_says(
+    seed: int, pairs: int, features: int, l2: float, l1: float
+):
+    problem = random_problem(seed, pairs, features, l2, l1)
+    solution = solve(problem)
+    assert solution.gap <= 1e-6 * max(solution.objective, 1e-2)
+    rng = np.random.default_rng(seed)
+    for scale in (1e-6, 1e-3, 0.1, 1.0, 10.0):
+        other_F = solution.w_F + scale * rng.normal(size=features)
+        assert solution.objective - solution.gap <= problem.objective(other_F) + 1e-12
+
+
+@settings(max_examples=30, deadline=None)
+@given(**shapes, l2=st.sampled_from([1e-3, 1e-1]))
+def test_a_bound_from_any_multipliers_is_below_the_optimum(seed: int, pairs: int, features: int, l2: float):
+    """The certificate rests on weak duality alone, not on the solver having converged."""
+    problem = random_problem(seed, pairs, features, l2)
+    alpha_K = np.random.default_rng(seed).random(pairs) / pairs
+    assert problem.lower_bound(alpha_K, radius=1e3) <= solve(problem).objective + 1e-9
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=10, deadline=None)
+def test_two_runs_agree_bit_for_bit(seed: int):
+    problem = random_problem(seed, 40, 6, l2=1e-4)
+    assert solve(problem).w_F.tobytes() == solve(replace(problem)).w_F.tobytes()
+
+
+def test_a_margin_of_one_half_acts_as_one_half():
+    """One pair, one feature, differing by 1: the least weight that reaches the margin is the margin itself."""
+    solution = solve(HingeProblem(np.ones((1, 1)), np.array([0.5]), l2=1e-2))
+    assert solution.w_F[0] == pytest.approx(0.5, abs=1e-6)
+    assert solution.hinge == pytest.approx(0.0, abs=1e-6)
+
+
+def test_l1_gives_weights_that_are_exactly_zero():
+    rng = np.random.default_rng(0)
+    differences_K_F = rng.normal(0, 0.1, (200, 10))
+    differences_K_F[:, 0] += 1.0
+    assert np.flatnonzero(solve(HingeProblem(differences_K_F, np.ones(200), l1=0.1)).w_F).tolist() == [0]
+
+
+def test_features_that_never_vary_weigh_nothing():
+    differences_K_F = np.array([[1.0, 0.0], [0.5, 0.0], [-0.1, 0.0]])
+    assert solve(HingeProblem(differences_K_F, np.ones(3), l2=1e-4)).w_F[1] == 0.0
+
+
+def test_separable_comparisons_without_a_penalty_have_hinge_zero_and_finite_weights():
+    """Then the optimum is unbounded as a set; the answer must still be a usable point of it."""
+    rng = np.random.default_rng(1)
+    solution = solve(HingeProblem(rng.random((50, 5)) + 0.1, np.ones(50)))
+    assert solution.hinge == pytest.approx(0.0, abs=1e-8)
+    assert np.abs(solution.w_F).max() < 1e3
+
+
+@given(**shapes, l2=penalties, l1=penalties)
+@settings(max_examples=20, deadline=None)
+def test_the_objective_is_its_parts(seed: int, pairs: int, features: int, l2: float, l1: float):
+    problem = random_problem(seed, pairs, features, l2, l1)
+    w_F = np.random.default_rng(seed).normal(size=features)
+    losses = [max(0.0, t - float(d @ w_F)) for t, d in zip(problem.targets_K, problem.differences_K_F, strict=True)]
+    expected = sum(losses) / pairs + l2 / 2 * sum(w * w for w in w_F) + l1 * sum(abs(w) for w in w_F)
+    assume(expected < 1e6)
+    assert problem.objective(w_F) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("differences", "targets", "l2", "message"),
+    [
+        (np.zeros((0, 2)), np.zeros(0), 0.0, "no ranked pairs"),
+        (np.full((1, 1), np.nan), np.ones(1), 0.0, "finite"),
+        (np.ones((1, 1)), np.full(1, np.inf), 0.0, "finite"),
+        (np.ones((1, 1)), np.ones(1), -1.0, "at least 0"),
+        (np.ones((1, 1)), np.ones(1), np.nan, "at least 0"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(differences: np.ndarray, targets: np.ndarray, l2: float, message: str):
+    with pytest.raises(FitError, match=message):
+        solve(HingeProblem(differences, targets, l2))
