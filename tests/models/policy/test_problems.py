@@ -155,15 +155,15 @@ BAD = [
     (
         changed("Chat Reply: {pleasant: false}", "Chat Reply: {long: true}"),
         (
-            "completion_classes.good.Chat Reply: `good` and `bad` hold together where polite is true, shouting is false, "
-            "long is true (1 of 8 assignments); make their rules exclude each other (line 6)"
+            "completion_classes.good.Chat Reply: `good` and `bad` hold together where polite is true, "
+            "shouting is false, long is true (1 of 8 assignments); make their rules exclude each other (line 6)"
         ),
     ),
     (
         changed("  bad:\n    Chat Reply: {pleasant: false}", "  bad:\n    Chatreply: {pleasant: false}"),
         (
-            "completion_classes.*.chatreply: no class holds where polite is true, shouting is false (1 of 4 assignments); "
-            "widen a rule; good has no rule for it"
+            "completion_classes.*.chatreply: no class holds where polite is true, shouting is false "
+            "(1 of 4 assignments); widen a rule; good has no rule for it"
         ),
     ),
     (changed("  good:\n", "  good: [\n"), "not YAML: line "),
