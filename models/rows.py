@@ -28,7 +28,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``label``: a completion class or a label of an ordering. ``propositions``: name -> P(yes); booleans are 0 or 1."""
+    """``label``: a completion class or a label of an ordering. ``propositions``: name -> P(yes); booleans 0 or 1."""
 
     sample: Sample
     category: str | None = None
