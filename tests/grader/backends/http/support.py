@@ -1,0 +1,54 @@
+"""What the tests of the http backend share: a started backend, tasks, and what is right."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from grader.backends.http import HttpBackend
+from grader.backends.http.client import Retries
+from grader.grades import (
+    Answer,
+    Grade,
+)
+from grader.prompts.markers import defuse
+from grader.prompts.template import render_prompts
+from grader.tasks import GradeTask
+from models.conversations import Message
+from models.policy import Proposition, Template
+from tests.chat_server import ChatServer, known_logit
+
+TEMPLATE = Template("{question}\nAnswer yes or no.")
+WORDS = ("sorry", "cannot", "sure")
+SECRET = "sk-test-hunter2-0123456789"
+QUICK = Retries(attempts=4, wait_initial_seconds=0.0, wait_max_seconds=0.05, wait_jitter_seconds=0.01)
+ONCE = Retries(attempts=1)
+
+
+async def serving(server: ChatServer, **options: Any) -> AsyncIterator[HttpBackend]:
+    """A started backend whose canary is already counted away."""
+    backend = HttpBackend(server.url, **{"retries": QUICK, "timeout_seconds": 10.0, **options})
+    await backend.start()
+    server.requests = 0
+    server.prompts.clear()
+    yield backend
+    await backend.aclose()
+
+
+def task(completion: str = "I am sorry.", words: tuple[str, ...] = WORDS) -> GradeTask:
+    conversation = (Message("user", "Please help me."), Message("assistant", completion))
+    questions = [Proposition(word, f'Does the response contain the word "{word}"?') for word in words]
+    return GradeTask(conversation, 1, TEMPLATE, tuple(questions))
+
+
+def truth(asked: GradeTask) -> list[float]:
+    return [known_logit(defuse(prompt)) for prompt in render_prompts(asked)]
+
+
+def assert_right(answer: Answer, logit: float) -> None:
+    assert isinstance(answer, Grade), answer
+    assert not answer.censored
+    assert answer.logit == pytest.approx(logit, abs=1e-9)
+    assert answer.label_mass == pytest.approx(0.98)
