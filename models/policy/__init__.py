@@ -3,7 +3,7 @@
 from models.policy.checking import PolicyReport, ResponseTypeReport, check_policy
 from models.policy.completion_classes import CompletionClass
 from models.policy.coverage import Counterexample, Coverage
-from models.policy.diagrams import Diagram, compile_diagram
+from models.policy.diagrams import Diagram, ProbabilityForm, compile_diagram
 from models.policy.features import Feature, FeatureKind
 from models.policy.policy import CombinationSpec, ContentCategory, OnUnscorable, Policy, PromptOrder, Template
 from models.policy.propositions import Aggregation, Condition, DerivedProposition, Proposition, Subject, View
@@ -26,6 +26,7 @@ __all__ = [
     "OnUnscorable",
     "Policy",
     "PolicyReport",
+    "ProbabilityForm",
     "PromptOrder",
     "Proposition",
     "ResponseType",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -31,6 +32,13 @@ MAX_NODES = 100_000  # a second or two to compile
 MAX_VARIABLES = 400  # compilation recurses once a variable
 
 
+class ProbabilityForm(StrEnum):
+    """How class probabilities follow from those of propositions: exactly, or as the paper approximates them."""
+
+    EXACT = "exact"
+    PRODUCT = "product"
+
+
 @dataclass(frozen=True)
 class Diagram:
     """``variables`` are the propositions that the rules reach: the columns P of every array, in the policy's order.
@@ -46,17 +54,19 @@ class Diagram:
     classes: tuple[str, ...]
     graph: Graph
     products: ProductForm
+    form: ProbabilityForm = ProbabilityForm.EXACT
 
     def probabilities(self, p_S_P: ArrayLike) -> Floats:
         """P(class holds), S x C: exact for independent propositions, and summing to 1 where the classes partition.
 
         NaN means "not graded": it makes NaN of exactly those classes whose truth depends on that proposition.
+        With ``form`` product it is `product_form` instead.
         """
-        return self.graph.probabilities(self._checked(np.asarray(p_S_P, np.float64)))
+        return self._evaluator.probabilities(self._checked(np.asarray(p_S_P, np.float64)))
 
     def gradients(self, p_S_P: ArrayLike) -> Floats:
-        """dP_c / dp_i, S x C x P, exact; NaN for every i where the class's own probability is NaN."""
-        return self.graph.gradients(self._checked(np.asarray(p_S_P, np.float64)))
+        """dP_c / dp_i of `probabilities`, S x C x P, exact; NaN for every i where the class's probability is NaN."""
+        return self._evaluator.gradients(self._checked(np.asarray(p_S_P, np.float64)))
 
     def product_form(self, p_S_P: ArrayLike) -> Floats:
         """The paper's approximation of `probabilities`, S x C, rows normalised to 1; any NaN makes a row NaN."""
@@ -73,7 +83,9 @@ class Diagram:
         return self._coverage
 
     def depends_on(self, class_name: str) -> tuple[str, ...]:
-        """The propositions that can change whether the class holds; fewer than its rule names, if some cancel out."""
+        """The propositions that can change the class's probability; fewer than its rule names, if some cancel out."""
+        if self.form is ProbabilityForm.PRODUCT:
+            return self.variables  # by way of the normalisation
         columns = self.graph.support[self.classes.index(class_name)]
         return tuple(name for i, name in enumerate(self.variables) if i in columns)
 
@@ -84,10 +96,18 @@ class Diagram:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of what the rules mean, not of how they are put: splitting a rule into derived propositions keeps it."""
+        """Of what the rules mean, not of how they are put: splitting a rule into derived propositions keeps it.
+
+        The product form depends on how they are put, and so does its fingerprint.
+        """
         graph = self.graph
         shape = [graph.terminals, graph.level, graph.low, graph.high, graph.columns]
-        return fingerprint("diagram", self.variables, self.classes, shape)
+        literals = self.products.products if self.form is ProbabilityForm.PRODUCT else ()
+        return fingerprint("diagram", self.variables, self.classes, shape, literals)
+
+    @property
+    def _evaluator(self) -> Graph | ProductForm:
+        return self.products if self.form is ProbabilityForm.PRODUCT else self.graph
 
     @cached_property
     def _coverage(self) -> Coverage:
@@ -100,7 +120,10 @@ class Diagram:
 
 
 def compile_diagram(
-    classes: Sequence[CompletionClass], derived: Mapping[str, DerivedProposition], variables: Sequence[str]
+    classes: Sequence[CompletionClass],
+    derived: Mapping[str, DerivedProposition],
+    variables: Sequence[str],
+    form: ProbabilityForm = ProbabilityForm.EXACT,
 ) -> Diagram:
     """Compile one response type's rules. ``variables`` is the policy's order; those that no rule reaches are dropped.
 
@@ -114,7 +137,8 @@ def compile_diagram(
     if len(columns) > MAX_VARIABLES:
         raise PolicyError(f"{len(columns)} propositions in one response type; at most {MAX_VARIABLES} can be compiled")
     graph = _first_to_fit(classes, used, columns, mentioned)
-    return Diagram(columns, tuple(each.name for each in classes), graph, product_form(classes, used, columns))
+    names = tuple(each.name for each in classes)
+    return Diagram(columns, names, graph, product_form(classes, used, columns), form)
 
 
 def _first_to_fit(

@@ -12,7 +12,7 @@ from typing import Final
 
 from models.errors import PolicyError
 from models.policy.coverage import Coverage
-from models.policy.diagrams import Diagram, compile_diagram
+from models.policy.diagrams import Diagram, ProbabilityForm, compile_diagram
 from models.policy.entries import Entry
 from models.policy.feature_lists import read_features
 from models.policy.features import Feature, FeatureKind
@@ -34,6 +34,7 @@ OPTIONAL: Final = (
     "default_response_type",
     "response_type_confidence",
     "features",
+    "class_probabilities",
     "combination",
     "on_unscorable",
 )
@@ -82,12 +83,12 @@ def _examine(document: Entry, name: str, found: Examination) -> None:
         if key not in root:
             document.problems.add((key,), "is missing; a policy needs it")
     book = read_rules(root, found.problems)
-    found.diagrams = _compile(book, found.problems)
+    settings = Settings(root, book, found.problems)
+    found.diagrams = _compile(book, settings.probability_form(), found.problems)
     features = read_features(root.get("features"), book, found.diagrams, found.problems)
     response_types = {
         each: _response_type(each, book, diagram, features[each]) for each, diagram in found.diagrams.items()
     }
-    settings = Settings(root, book, found.problems)
     policy = Policy(
         name=settings.text("name") or name,
         version=settings.version(),
@@ -103,11 +104,11 @@ def _examine(document: Entry, name: str, found: Examination) -> None:
     found.policy = None if found.problems else policy
 
 
-def _compile(book: RuleBook, problems: Problems) -> dict[str, Diagram]:
+def _compile(book: RuleBook, form: ProbabilityForm, problems: Problems) -> dict[str, Diagram]:
     diagrams = {}
     for name, classes in book.classes.items():
         try:
-            diagrams[name] = compile_diagram(classes, book.derived, tuple(book.propositions))
+            diagrams[name] = compile_diagram(classes, book.derived, tuple(book.propositions), form)
         except PolicyError as error:
             problems.add((CLASSES, "*", name), error.message)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from models.policy.diagrams import ProbabilityForm
 from models.policy.entries import Entry
 from models.policy.policy import CombinationSpec, ContentCategory, OnUnscorable, PromptOrder, Template
 from models.policy.problems import Problems
@@ -74,6 +75,10 @@ class Settings:
         if entry and number is not None and not 0 <= number <= 1:
             entry.expected("a probability between 0 and 1")
         return 0.5 if number is None else number
+
+    def probability_form(self) -> ProbabilityForm:
+        entry = self._root.get("class_probabilities")
+        return (entry.choice(ProbabilityForm) if entry else None) or ProbabilityForm.EXACT
 
     def combination(self) -> CombinationSpec:
         """A rule's name, or ``{rule: name, parameter: number, ...}``; what they mean is the reward's business."""

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import PolicyError
-from models.policy import CompletionClass, Condition, DerivedProposition, Diagram, compile_diagram, load_policy
+from models.policy import (
+    CompletionClass,
+    Condition,
+    DerivedProposition,
+    Diagram,
+    ProbabilityForm,
+    compile_diagram,
+    load_policy,
+)
 from tests.models.policy.strategies import Rules, any_rules, partitions
 from tests.support import GOLD, OPENAI_POLICY, ROOT, needs_shared_data
 
@@ -150,6 +158,28 @@ def test_the_product_form_is_exact_for_hard_answers(rules, data):
     bits = st.lists(st.booleans(), min_size=len(diagram.variables), max_size=len(diagram.variables))
     row = np.array([data.draw(bits)], dtype=float)
     np.testing.assert_array_equal(diagram.product_form(row), diagram.probabilities(row))
+
+
+@given(partitions(), st.integers(0, 2**32 - 1))
+def test_with_the_product_form_chosen_probabilities_and_gradients_are_its_own(rules, seed):
+    diagram = compile_diagram(rules.classes, rules.derived, rules.variables, ProbabilityForm.PRODUCT)
+    p_S_P = np.random.default_rng(seed).uniform(0.05, 0.95, (SAMPLES, len(diagram.variables)))
+    np.testing.assert_array_equal(diagram.probabilities(p_S_P), diagram.product_form(p_S_P))
+    gradient_S_C_P = diagram.gradients(p_S_P)
+    for i in range(len(diagram.variables)):
+        step = np.zeros(len(diagram.variables))
+        step[i] = 1e-6
+        difference = (diagram.probabilities(p_S_P + step) - diagram.probabilities(p_S_P - step)) / 2e-6
+        np.testing.assert_allclose(gradient_S_C_P[:, :, i], difference, rtol=1e-4, atol=1e-6)
+
+
+def test_the_product_form_needs_every_proposition_for_every_class():
+    """Normalising makes each class's value depend on all of them."""
+    rules = classes(conditions(a=True), conditions(a=False, b=True), conditions(a=False, b=False))
+    diagram = compile_diagram(rules, {}, "ab", ProbabilityForm.PRODUCT)
+    assert diagram.depends_on("class_0") == ("a", "b")
+    assert np.isnan(diagram.probabilities([[0.5, np.nan]])).all()
+    assert diagram.fingerprint != compile_diagram(rules, {}, "ab").fingerprint
 
 
 def test_the_fingerprint_is_of_the_meaning():

@@ -105,6 +105,7 @@ BAD = [
         "response_type_confidence: expected a probability between 0 and 1, found 2",
     ),
     (SMALL + "response_type_confidence: high", "response_type_confidence: expected a finite number, found 'high'"),
+    (SMALL + "class_probabilities: fuzzy", "class_probabilities: expected one of exact, product, found 'fuzzy'"),
     (SMALL + "features: {other: {classes: true}}", "features.other: unknown response type 'other'"),
     (
         SMALL + "features: {chat_reply: {propositions: [plite]}}",

@@ -5,6 +5,7 @@ import pytest
 from models.policy import (
     Aggregation,
     FeatureKind,
+    ProbabilityForm,
     PromptOrder,
     Subject,
     View,
@@ -159,3 +160,9 @@ def test_openais_released_policy_is_read_as_it_is():
     assert policy.default_response_type is None
     assert policy.categories == ()
     assert {len(kind.classes) for kind in policy.response_types.values()} == {5}
+
+
+def test_the_papers_product_form_is_a_policys_choice():
+    chosen = with_added("class_probabilities: product").response_types["chat_reply"]
+    assert chosen.diagram.form is ProbabilityForm.PRODUCT
+    assert chosen.rules_fingerprint != read_policy(SMALL).response_types["chat_reply"].rules_fingerprint
