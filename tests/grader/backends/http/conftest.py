@@ -26,5 +26,5 @@ def server(running: ChatServer) -> ChatServer:
 
 @pytest.fixture
 async def started(server: ChatServer) -> AsyncIterator[HttpBackend]:
-    async for backend in serving(server):
+    async with serving(server) as backend:
         yield backend

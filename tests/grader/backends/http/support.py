@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -27,14 +28,17 @@ QUICK = Retries(attempts=4, wait_initial_seconds=0.0, wait_max_seconds=0.05, wai
 ONCE = Retries(attempts=1)
 
 
+@asynccontextmanager
 async def serving(server: ChatServer, **options: Any) -> AsyncIterator[HttpBackend]:
     """A started backend whose canary is already counted away."""
     backend = HttpBackend(server.url, **{"retries": QUICK, "timeout_seconds": 10.0, **options})
     await backend.start()
     server.requests = 0
     server.prompts.clear()
-    yield backend
-    await backend.aclose()
+    try:
+        yield backend
+    finally:
+        await backend.aclose()
 
 
 def task(completion: str = "I am sorry.", words: tuple[str, ...] = WORDS) -> GradeTask:

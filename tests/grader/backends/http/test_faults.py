@@ -51,9 +51,9 @@ async def test_a_fault_without_retries_is_its_reason_and_leaves_the_others_alone
     server: ChatServer, fault: str
 ) -> None:
     server.slow_seconds = 30.0
-    async for backend in serving(
+    async with serving(
         server, retries=ONCE, timeout_seconds=1.0 if fault == "slow" else 10.0, max_concurrency=1
-    ):
+    ) as backend:
         server.fail(fault)
         asked = task()
         (answers,) = await backend.grade([asked])
@@ -100,7 +100,7 @@ async def test_a_label_outside_the_reported_ones_is_a_bound_and_says_so(
 async def test_under_random_faults_every_answer_is_right_or_has_its_reason(server: ChatServer) -> None:
     """Nine of ten kinds of trouble at once, many requests in flight: no wrong number, nothing lost, nothing swapped."""
     faults = [fault for fault in FAULTS if fault not in ("slow", "censored")]
-    async for backend in serving(server, max_concurrency=16):
+    async with serving(server, max_concurrency=16) as backend:
         server.fail_randomly(0.5, seed=3, faults=faults)
         tasks = [task(f"completion {i} sure" if i % 2 else f"completion {i} sorry") for i in range(60)]
         answers = await backend.grade(tasks)
@@ -131,7 +131,7 @@ async def test_a_server_that_is_down_is_one_error_and_recovers(server: ChatServe
 async def test_retry_after_is_obeyed_up_to_the_longest_wait(server: ChatServer) -> None:
     patient = Retries(attempts=2, wait_initial_seconds=30.0, wait_max_seconds=60.0, wait_jitter_seconds=0.0)
     assert patient.backoff(ValueError()) is False
-    async for backend in serving(server, retries=patient):
+    async with serving(server, retries=patient) as backend:
         server.fail("rate_limited")
         server.retry_after = "0"  # without it, the wait would be thirty seconds
         ((answer,),) = await asyncio.wait_for(backend.grade([task("x", ("sure",))]), 10)

@@ -48,7 +48,7 @@ async def test_no_tasks_ask_nothing(server: ChatServer, started: HttpBackend) ->
 
 async def test_the_request_asks_for_one_token_with_its_alternatives(server: ChatServer) -> None:
     extra = {"chat_template_kwargs": {"enable_thinking": False}}
-    async for backend in serving(server, extra_body=extra):
+    async with serving(server, extra_body=extra) as backend:
         await backend.grade([task()])
     body = server.bodies[-1]
     assert {key: body[key] for key in body if key != "messages"} == {
@@ -63,7 +63,7 @@ async def test_the_request_asks_for_one_token_with_its_alternatives(server: Chat
 
 
 async def test_a_field_that_a_server_refuses_can_be_taken_out(server: ChatServer) -> None:
-    async for backend in serving(server, extra_body={"max_tokens": None, "max_completion_tokens": 1}):
+    async with serving(server, extra_body={"max_tokens": None, "max_completion_tokens": 1}) as backend:
         await backend.grade([task()])
     assert "max_tokens" not in server.bodies[-1]
     assert server.bodies[-1]["max_completion_tokens"] == 1
@@ -71,7 +71,7 @@ async def test_a_field_that_a_server_refuses_can_be_taken_out(server: ChatServer
 
 async def test_propositions_of_a_conversation_arrive_together(server: ChatServer) -> None:
     """With one request at a time, conversations are not interleaved, so that a prefix cache holds each just once."""
-    async for backend in serving(server, max_concurrency=1):
+    async with serving(server, max_concurrency=1) as backend:
         tasks = [task(f"answer {i}") for i in range(3)]
         await backend.grade(tasks)
     assert server.prompts == [prompt for each in tasks for prompt in render_prompts(each)]
@@ -79,7 +79,7 @@ async def test_propositions_of_a_conversation_arrive_together(server: ChatServer
 
 async def test_concurrency_is_bounded(server: ChatServer) -> None:
     server.delay_seconds = 0.01
-    async for backend in serving(server, max_concurrency=4):
+    async with serving(server, max_concurrency=4) as backend:
         await asyncio.gather(*(backend.grade([task(f"c{i}")]) for i in range(10)))
     assert server.peak == 4
     assert server.requests == 30
@@ -87,7 +87,7 @@ async def test_concurrency_is_bounded(server: ChatServer) -> None:
 
 async def test_cancelling_a_call_frees_its_requests_and_slots(server: ChatServer) -> None:
     server.slow_seconds = 60.0
-    async for backend in serving(server, max_concurrency=2):
+    async with serving(server, max_concurrency=2) as backend:
         server.fail("slow", "slow")
         call = asyncio.create_task(backend.grade([task()]))
         while server.in_flight < 2:
