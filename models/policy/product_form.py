@@ -39,12 +39,15 @@ class ProductForm:
 
     def gradients(self, p_S_P: Floats) -> Floats:
         """dP_c / dp_i (S x C x P) by complex steps, which lose no digits: the form is analytic in every p."""
+        missing_S = np.isnan(p_S_P).any(axis=1)
+        known_S_P = np.where(missing_S[:, None], 0.5, p_S_P).astype(np.complex128)
         gradient_S_C_P = np.empty((len(p_S_P), self.classes, self.propositions))
         for i in range(self.propositions):
-            stepped_S_P = p_S_P.astype(np.complex128)
+            stepped_S_P = known_S_P.copy()
             stepped_S_P[:, i] += 1j * _STEP
             raw_S_C = self.raw(stepped_S_P)
             gradient_S_C_P[:, :, i] = (raw_S_C / raw_S_C.sum(axis=1, keepdims=True)).imag / _STEP
+        gradient_S_C_P[missing_S] = np.nan
         return gradient_S_C_P
 
     def raw(self, p_S_P: NDArray[Number]) -> NDArray[Number]:

@@ -179,6 +179,9 @@ def test_the_product_form_needs_every_proposition_for_every_class():
     diagram = compile_diagram(rules, {}, "ab", ProbabilityForm.PRODUCT)
     assert diagram.depends_on("class_0") == ("a", "b")
     assert np.isnan(diagram.probabilities([[0.5, np.nan]])).all()
+    gradient_S_C_P = diagram.gradients([[0.5, np.nan], [0.5, 0.5], [1.0, 0.0]])
+    assert np.isnan(gradient_S_C_P).all(axis=(1, 2)).tolist() == [True, False, False]
+    assert np.isfinite(gradient_S_C_P[1:]).all()
     assert diagram.fingerprint != compile_diagram(rules, {}, "ab").fingerprint
 
 
