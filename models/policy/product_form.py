@@ -39,7 +39,7 @@ class ProductForm:
 
     def gradients(self, p_S_P: Floats) -> Floats:
         """dP_c / dp_i (S x C x P) by complex steps, which lose no digits: the form is analytic in every p."""
-        missing_S = np.isnan(p_S_P).any(axis=1)
+        missing_S = np.asarray(np.isnan(p_S_P).any(axis=1))
         known_S_P = np.where(missing_S[:, None], 0.5, p_S_P).astype(np.complex128)
         gradient_S_C_P = np.empty((len(p_S_P), self.classes, self.propositions))
         for i in range(self.propositions):
