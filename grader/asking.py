@@ -64,8 +64,8 @@ class Asking:
     def waiter(self) -> Waiter[Answer, Lookup]:
         return self._flights.waiter()
 
-    async def aclose(self) -> None:
-        await self._batcher.aclose()
+    async def aclose(self, timeout_seconds: float) -> None:
+        await self._batcher.aclose(timeout_seconds)
 
     def board(self, lookups: Sequence[Lookup], waiter: Waiter[Answer, Lookup]) -> None:
         """Join what is in the air and start flights for the rest, all or nothing (raises `Overloaded`). Awaits nothing,

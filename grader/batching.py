@@ -141,19 +141,23 @@ class Batcher(Generic[T, R]):
             for other in job.call.jobs:
                 other.finish(Abandoned())
 
-    async def aclose(self) -> None:
-        """Refuse what is queued, cancel what runs, and wait until it has ended."""
+    async def aclose(self, timeout_seconds: float = 5.0) -> None:
+        """Refuse what is queued, cancel what runs, and wait so long at most for it to end."""
         self._closed = True
         if self._alarm is not None:
             self._alarm.cancel()
+        closing = BackendUnavailable("the grader is closing")
         for job in list(self._queue):
             self._unqueue(job)
-            job.finish(BackendUnavailable("the grader is closing"))
+            job.finish(closing)
         tasks = [call.task for call in self._calls if call.task is not None]
         for task in tasks:
             task.cancel()
+        for call in list(self._calls):
+            for job in call.jobs:
+                job.finish(closing)
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=timeout_seconds)
 
     # Dispatching
 

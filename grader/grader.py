@@ -7,7 +7,7 @@ HTTP, or of what a backend is.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -55,8 +55,9 @@ class GraderStats:
 class Grader:
     """Grades tasks; one object a process and event loop.
 
-    ``start`` starts the backend. ``aclose`` writes what still waits to Redis (``drain_seconds`` at most), then closes
-    the backend and ``remote``; calls still under way get unscorable answers.
+    ``start`` starts the backend. ``aclose`` answers calls still under way as unscorable, writes what still waits to
+    Redis, and closes ``remote`` and the backend; calls and writes get ``drain_seconds`` each to end. A consumer that
+    may stop reading a `stream` early should close it (`contextlib.aclosing`), which frees its work at once.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Grader:
 
     async def aclose(self) -> None:
         try:
-            await self._asking.aclose()
+            await self._asking.aclose(self._drain_seconds)
             await self._writes.drain(self._drain_seconds)
         finally:
             try:
@@ -126,7 +127,7 @@ class Grader:
 
     async def stream(
         self, tasks: Sequence[GradeTask], deadline: float | None = None
-    ) -> AsyncIterator[list[tuple[int, Graded]]]:
+    ) -> AsyncGenerator[list[tuple[int, Graded]], None]:
         """Parts of the result as they come, each task once, as (index, graded).
 
         ``deadline`` (monotonic seconds): what is missing then is unscorable, `DEADLINE_EXCEEDED`. Raises

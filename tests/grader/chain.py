@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ from grader.cache.memory import MemoryCache
 from grader.cache.redis import RedisCache
 from grader.events import Event
 from grader.grader import Grader
-from grader.grades import Answer, Grade
+from grader.grades import DEADLINE_EXCEEDED, Answer, Grade, Unscorable
 from grader.tasks import GradeTask
 from models.conversations import Message
 from models.policy import Proposition, Template
@@ -28,6 +30,14 @@ LIMITS = Limits(max_batch_tokens=160, max_concurrent_batches=2, max_wait_seconds
 
 def task(text: str, propositions: tuple[Proposition, ...] = PROPOSITIONS) -> GradeTask:
     return GradeTask((Message("user", "A question"), Message("assistant", text)), 1, TEMPLATE, propositions)
+
+
+TASKS = [task(f"text {i}") for i in range(20)]
+COUNT = len(TASKS) * len(PROPOSITIONS)
+
+
+def reasons(answers: Any) -> list[str | None]:
+    return [answer.reason if isinstance(answer, Unscorable) else None for answer in answers]
 
 
 def right_grade(text: str, proposition: Proposition, salt: str = "") -> Grade:
@@ -133,3 +143,37 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+async def cancellation_storm(grader: Grader, rng: random.Random) -> int:
+    """300 calls over few shared tasks start and are cancelled, or miss their deadline, at random; returns how many were
+    answered, each of them rightly.
+    """
+    survivors = 0
+
+    async def one_call() -> None:
+        nonlocal survivors
+        tasks = [
+            task(f"text {rng.randrange(30)}", tuple(rng.sample(PROPOSITIONS, rng.randint(1, 5))))
+            for _ in range(rng.randint(1, 6))
+        ]
+        deadline = time.monotonic() + rng.uniform(0, 0.01) if rng.random() < 0.2 else None
+        for asked, graded in zip(tasks, await grader.grade(tasks, deadline), strict=True):
+            for proposition, answer in zip(asked.propositions, graded.answers, strict=True):
+                if isinstance(answer, Grade):
+                    assert answer == right_grade(asked.conversation[-1].content, proposition)
+                else:
+                    assert deadline is not None
+                    assert answer.reason == DEADLINE_EXCEEDED
+        survivors += 1
+
+    calls: list[asyncio.Task[None]] = []
+    for _ in range(300):
+        calls.append(asyncio.create_task(one_call()))
+        if rng.random() < 0.6:
+            rng.choice(calls[-20:]).cancel()
+        if rng.random() < 0.3:
+            await asyncio.sleep(rng.choice([0, 0, 0.001, 0.003]))
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(result is None or isinstance(result, asyncio.CancelledError) for result in results)
+    return survivors

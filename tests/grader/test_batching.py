@@ -245,6 +245,26 @@ async def test_closing_refuses_what_waits_and_cancels_what_runs() -> None:
     assert len(desk.outcomes) == 3
 
 
+async def test_a_call_that_ignores_its_cancellation_does_not_hold_up_closing() -> None:
+    desk, stubborn = Desk(), asyncio.Event()
+
+    async def run(tasks: Sequence[int]) -> list[int]:
+        while not stubborn.is_set():
+            try:
+                await stubborn.wait()
+            except asyncio.CancelledError:
+                continue
+        return list(tasks)
+
+    desk.batcher = Batcher(run, lambda: desk.limits, desk.events)
+    desk.ask(1)
+    await until(lambda: desk.batcher.running_tokens == 1)
+    await desk.batcher.aclose(timeout_seconds=0.01)
+    assert isinstance(desk.outcomes[1], BackendUnavailable)
+    stubborn.set()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
 async def test_events_tell_what_a_call_held_and_how_the_queue_stands() -> None:
     desk = Desk(max_batch=10)
     desk.ask(1, 2, 3)

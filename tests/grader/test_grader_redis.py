@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -18,12 +19,20 @@ from grader.cache.redis import RedisCache
 from grader.events import BreakerChanged, CacheBypassed, CacheDamaged, CacheLookup
 from grader.grader import Grader
 from grader.grades import BACKEND_UNAVAILABLE, Grade, Unscorable
-from tests.grader.chain import PROPOSITIONS, Events, HashBackend, new_grader, right_grades, task, until
+from tests.grader.chain import (
+    COUNT,
+    PROPOSITIONS,
+    TASKS,
+    Events,
+    HashBackend,
+    cancellation_storm,
+    new_grader,
+    right_grades,
+    task,
+    until,
+)
 from tests.redis_server import RedisServer
 from tests.support import ROOT
-
-TASKS = [task(f"text {i}") for i in range(20)]
-COUNT = len(TASKS) * len(PROPOSITIONS)
 
 NewReplica = Callable[..., tuple[Grader, HashBackend, Events]]
 
@@ -258,6 +267,24 @@ async def test_cancelled_and_surviving_calls_share_redis_without_mixing_replies(
                 assert not isinstance(result, BaseException)
                 assert result[0].answers == right_grades(TASKS[(round_number + i) % 20])
     assert backend.calls == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_storm_of_cancellations_over_two_replicas_mixes_nothing_up(replica: NewReplica, seed: int) -> None:
+    """What lands while another call asks Redis is not asked again: each replica computes a grade once at most."""
+    replicas = [replica(), replica()]
+    for _, backend, _ in replicas:
+        backend.delay_seconds = 0.002
+    survivors = await asyncio.gather(
+        *(cancellation_storm(grader, random.Random(10 * seed + i)) for i, (grader, _, _) in enumerate(replicas))
+    )
+    assert min(survivors) > 20
+    for grader, backend, events in replicas:
+        assert max(backend.asked.values()) == 1
+        assert not events.of(CacheDamaged)
+        assert not events.of(CacheBypassed)
+        await until(lambda grader=grader: grader.stats.waiting_writes == 0)
+        assert (grader.stats.flights, grader.stats.queued_tokens) == (0, 0)
 
 
 async def test_a_huge_batch_passes_through_redis(replica: NewReplica) -> None:
