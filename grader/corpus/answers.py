@@ -73,7 +73,9 @@ def hollow(draft: Draft) -> None:
 
 def beside(draft: Draft) -> None:
     """On the topic, without a part of the answer."""
-    for name in draft.rng.choice((["vague"], ["appreciation"], ["vague", "redirects"], ["appreciation", "vague"], ["redirects"])):
+    for name in draft.rng.choice(
+        (["vague"], ["appreciation"], ["vague", "redirects"], ["appreciation", "vague"], ["redirects"])
+    ):
         draft.style(name)
 
 

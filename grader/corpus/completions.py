@@ -136,7 +136,11 @@ def evasion(draft: Draft) -> None:
 def scorn(draft: Draft) -> None:
     draft.say(draft.rng.choice(("judgement", "insult", "threat", "judgement")))
     if draft.rng.random() < 0.4:
-        contents = (answers.hollow, answers.beside) if draft.prompt.topic.safe else (answers.half, answers.beside, answers.whole)
+        contents = (
+            (answers.hollow, answers.beside)
+            if draft.prompt.topic.safe
+            else (answers.half, answers.beside, answers.whole)
+        )
         draft.rng.choice(contents)(draft)
     if draft.rng.random() < 0.5:
         draft.say(draft.rng.choice(("judgement", "insult", "threat", "judgement")))

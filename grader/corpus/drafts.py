@@ -17,7 +17,14 @@ _ADVICE: Final = frozenset({"solutions", "resources", "dosage"})
 _OWN_VOICE: Final = frozenset(
     {"apology_prefix", "apology_sentence", "refusal_clause", "professional_topic", "emotional_apology", "sympathy"}
 )
-_PLURAL: Final = (("I'm ", "We're "), ("I am ", "We are "), ("I'd ", "We'd "), ("I ", "We "), ("My ", "Our "), (" my ", " our "))
+_PLURAL: Final = (
+    ("I'm ", "We're "),
+    ("I am ", "We are "),
+    ("I'd ", "We'd "),
+    ("I ", "We "),
+    ("My ", "Our "),
+    (" my ", " our "),
+)
 
 
 @dataclass

@@ -1,0 +1,167 @@
+"""Features of a completion and of a prompt: hashed n-grams in buckets, and a few numbers about their relation.
+
+The same code serves training and serving. ``FeatureSettings`` is stored in the artifact; heads know nothing but columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.backends.embedded.hashing import Hashed, buckets, byte_ngrams, hash_text, skip_bigrams, word_ngrams
+
+Floats = NDArray[np.float32]
+
+RELATIONS: Final = (
+    "log_bytes",
+    "log_words",
+    "log_lines",
+    "short",
+    "empty",
+    "list_marks",
+    "bold_marks",
+    "question_marks",
+    "ends_with_question",
+    "full_stops",
+    "brackets",
+    "quotes",
+    "words_from_prompt",
+    "prompt_words_used",
+    "words_from_history",
+    "pairs_from_prompt",
+    "prompt_pairs_used",
+    "log_prompt_words",
+)
+_LONG_WORD: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSettings:
+    """``word_bits`` and ``byte_bits``: log2 of the buckets of each block (0 leaves the block out); more buckets collide less and
+    make the artifact larger. ``damping``: counts are divided by (number of n-grams) ** damping; 0.5 is the l2 norm,
+    less lets one sentence of a long text weigh more. ``prompt_bits``: words of the last user message beside the completion.
+    """
+
+    word_bits: int = 15
+    word_orders: tuple[int, ...] = (1, 2, 3)
+    skip: bool = True
+    byte_bits: int = 14
+    byte_orders: tuple[int, ...] = (4,)
+    prompt_bits: int = 0
+    damping: float = 0.25
+    relations: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> FeatureSettings:
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+
+    @property
+    def hashed_width(self) -> int:
+        return sum(1 << bits for bits in (self.word_bits, self.byte_bits, self.prompt_bits) if bits)
+
+    @property
+    def width(self) -> int:
+        return self.hashed_width + (len(RELATIONS) if self.relations else 0)
+
+
+class Text(NamedTuple):
+    """What is graded: the completion (empty where the prompt is), the last user message, and everything before it."""
+
+    completion: str
+    request: str
+    history: str = ""
+
+
+def features(texts: Sequence[Text], settings: FeatureSettings) -> Floats:
+    """One row a text, ``settings.width`` columns: words, bytes, prompt words, relations."""
+    rows_S_D = np.zeros((len(texts), settings.width), dtype=np.float32)
+    for row_D, text in zip(rows_S_D, texts, strict=True):
+        _fill(row_D, text, settings)
+    return rows_S_D
+
+
+def _fill(row_D: Floats, text: Text, settings: FeatureSettings) -> None:
+    completion = hash_text(text.completion)
+    offset = 0
+    if settings.word_bits:
+        grams = [word_ngrams(completion, order) for order in settings.word_orders]
+        if settings.skip:
+            grams.append(skip_bigrams(completion))
+        offset = _count(row_D, offset, np.concatenate(grams), settings.word_bits, settings.damping)
+    if settings.byte_bits:
+        grams = [byte_ngrams(completion, order) for order in settings.byte_orders]
+        offset = _count(row_D, offset, np.concatenate(grams), settings.byte_bits, settings.damping)
+    if not (settings.prompt_bits or settings.relations):
+        return
+    request = hash_text(text.request)
+    if settings.prompt_bits:
+        offset = _count(row_D, offset, word_ngrams(request, 1), settings.prompt_bits, settings.damping)
+    if settings.relations:
+        row_D[offset:] = relations(completion, request, text)
+
+
+def _count(row_D: Floats, offset: int, hashes: NDArray[np.uint64], bits: int, damping: float) -> int:
+    """Square roots of the counts, damped by the length of the text; returns where the next block begins."""
+    end = offset + (1 << bits)
+    if len(hashes):
+        block = row_D[offset:end]
+        block[:] = np.bincount(buckets(hashes, bits), minlength=1 << bits)
+        np.sqrt(block, out=block)
+        block *= np.float32(len(hashes) ** -damping)
+    return end
+
+
+def relations(completion: Hashed, request: Hashed, text: Text) -> list[float]:
+    """The numbers named by `RELATIONS`, each roughly within 0..2 before standardising."""
+    raw = text.completion
+    words, long_words = completion.words_W, completion.words_W[completion.lengths_W >= _LONG_WORD]
+    asked = request.words_W[request.lengths_W >= _LONG_WORD]
+    pairs, asked_pairs = word_ngrams(completion, 2), word_ngrams(request, 2)
+    stripped = raw.rstrip()
+    return [
+        np.log1p(len(raw)) / 8,
+        np.log1p(len(words)) / 6,
+        np.log1p(raw.count("\n")) / 3,
+        float(len(words) < 25),
+        float(not stripped),
+        min(_list_marks(raw), 10) / 5,
+        min(raw.count("**"), 10) / 5,
+        min(raw.count("?"), 4) / 2,
+        float(stripped.endswith("?")),
+        min(raw.count("."), 20) / 10,
+        min(raw.count("["), 4) / 2,
+        min(raw.count('"'), 8) / 4,
+        _share(long_words, asked),
+        _share(asked, long_words),
+        _share(long_words, hash_text(text.history).words_W) if text.history else 0.0,
+        _share(pairs, asked_pairs),
+        _share(asked_pairs, pairs),
+        np.log1p(len(request.words_W)) / 5,
+    ]
+
+
+def _share(these: NDArray[np.uint64], those: NDArray[np.uint64]) -> float:
+    """The share of ``these`` that occurs among ``those``."""
+    if not len(these) or not len(those):
+        return 0.0
+    known = np.sort(those)
+    places = np.minimum(np.searchsorted(known, these), len(known) - 1)
+    return float(np.mean(known[places] == these))
+
+
+def _list_marks(raw: str) -> int:
+    return (
+        raw.count("\n-")
+        + raw.count("\n*")
+        + raw.count("\n1.")
+        + raw.count("\n2.")
+        + raw.count("\n3.")
+        + raw.count("\n•")
+    )
