@@ -1,9 +1,9 @@
 """Thinking in completions, and the two views of a completion: the answer alone, or the thinking with it.
 
-The thinking of an assistant message is what stands before its first ``</think>``: a leading ``<think>...</think>`` block, or
-text whose ``<think>`` stood in the prompt's chat template. A ``<think>`` further in is text like any other: what is not
-certain to be hidden from a reader is not hidden from the grader either. Knows no policy: which proposition asks for
-which view is `models.policy.View`.
+The thinking of an assistant message is what stands before its first ``</think>``: a leading ``<think>...</think>``
+block, or text whose ``<think>`` stood in the prompt's chat template. A ``<think>`` further in is text like any other:
+what is not certain to be hidden from a reader is not hidden from the grader either. Knows no policy: which proposition
+asks for which view is `models.policy.View`.
 """
 
 from __future__ import annotations

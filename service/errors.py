@@ -1,0 +1,124 @@
+"""What a request can be refused for, and the only table from errors to HTTP statuses.
+
+    RBRError
+    └── ServiceError
+        ├── InvalidJSON            the body is no JSON document
+        ├── InvalidHeader          a header that we read has a value that we cannot use
+        ├── InvalidRequest         the body has not the shape of a request; ``field`` is the path to the fault
+        │   ├── UnknownPolicy      ``policy`` names none that is served
+        │   └── UnknownWeights     ``weights`` names others than those in use
+        ├── InvalidSample          under ``strict``: a sample of the right shape has an unusable value
+        ├── TooLarge               body, number of samples or a text beyond the limits
+        ├── UnsupportedMedia       not JSON, or compressed
+        ├── NotFound               a path names nothing
+        ├── SnapshotMismatch       policy, weights or grader are not the ones that ``expect`` names
+        ├── NotReady               starting, draining, or the grader is down
+        └── ClientDisconnected     nobody is left to answer
+
+A bad sample is none of these: it is answered as invalid (see `service.scoring.problems`). Messages never repeat the
+text of prompts or completions. All of them pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from grader.errors import BackendUnavailable, Overloaded
+from models.errors import RBRError
+
+
+class ServiceError(RBRError):
+    """Base of what a request is refused for."""
+
+
+class InvalidJSON(ServiceError):
+    """The body is no JSON document."""
+
+
+class InvalidHeader(ServiceError):
+    """A header has a value that cannot be used; ``field`` is its name."""
+
+
+class InvalidRequest(ServiceError):
+    """The body is JSON, but no request."""
+
+
+class UnknownPolicy(InvalidRequest):
+    """No such policy is served."""
+
+
+class UnknownWeights(InvalidRequest):
+    """These weights are not in use."""
+
+
+class InvalidSample(ServiceError):
+    """A sample has an unusable value and the request is strict."""
+
+
+class TooLarge(ServiceError):
+    """A limit of the service is exceeded; the message names it."""
+
+
+class UnsupportedMedia(ServiceError):
+    """The body is in a format that is not read here."""
+
+
+class NotFound(ServiceError):
+    """The path names nothing that exists."""
+
+
+class SnapshotMismatch(ServiceError):
+    """What is in use is not what the request expects."""
+
+
+class NotReady(ServiceError):
+    """Rewards cannot be given now; asking again later may succeed."""
+
+
+class ClientDisconnected(ServiceError):
+    """The client has gone; its work is freed and nothing is sent."""
+
+
+class Status(NamedTuple):
+    """``type`` is what programs match on."""
+
+    code: int
+    type: str
+
+
+INTERNAL: Final = Status(500, "internal_error")
+STATUSES: Final[Mapping[type[Exception], Status]] = {
+    InvalidJSON: Status(400, "invalid_json"),
+    InvalidHeader: Status(400, "invalid_header"),
+    NotFound: Status(404, "not_found"),
+    SnapshotMismatch: Status(409, "snapshot_mismatch"),
+    TooLarge: Status(413, "too_large"),
+    UnsupportedMedia: Status(415, "unsupported_media_type"),
+    UnknownPolicy: Status(422, "unknown_policy"),
+    UnknownWeights: Status(422, "unknown_weights"),
+    InvalidRequest: Status(422, "invalid_request"),
+    InvalidSample: Status(422, "invalid_sample"),
+    Overloaded: Status(429, "overloaded"),
+    ClientDisconnected: Status(499, "client_disconnected"),
+    NotReady: Status(503, "not_ready"),
+    BackendUnavailable: Status(503, "grader_unavailable"),
+}
+# What the router itself refuses, in the same shape.
+ROUTING_TYPES: Final[Mapping[int, str]] = {404: "not_found", 405: "method_not_allowed"}
+
+
+def status_of(error: Exception) -> Status:
+    """The status of the error or of its nearest ancestor in the table; `INTERNAL` for everything else."""
+    for kind in type(error).__mro__:
+        if kind in STATUSES:
+            return STATUSES[kind]
+    return INTERNAL
+
+
+def error_document(kind: str, message: str, field: str | None = None) -> dict[str, dict[str, str]]:
+    """``{"error": {"type", "message", "field"?}}``"""
+    error = {"type": kind, "message": message}
+    if field is not None:
+        error["field"] = field
+    return {"error": error}

@@ -1,0 +1,157 @@
+"""Request bodies: bytes to a checked envelope, and to the one fault that is reported where that fails.
+
+The usual body takes one pass of pydantic's own parser. Only what that parser calls invalid JSON is read again, by the
+standard library: lone surrogates and integers without end are faults of a sample's value there, not of the request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from service.errors import InvalidJSON, InvalidRequest
+from service.wire.requests import GradesRequest
+
+R = TypeVar("R", bound=GradesRequest)
+
+# Listing an error takes a microsecond and half a kilobyte, so a body of nothing but unknown fields is not listed.
+_MOST_ERRORS: Final = 10_000
+_INT_DIGITS: Final = 400  # beyond the largest float
+_FIELD_CHARACTERS: Final = 200
+_UNIONS: Final = frozenset({"prompt", "completion", "content", "arguments"})
+
+
+class Parsed(NamedTuple, Generic[R]):
+    """``unclean``: index of a sample -> path of a string in it that holds lone surrogates (U+FFFD stands for them)."""
+
+    request: R
+    unclean: Mapping[int, str]
+
+
+def parse_request(model: type[R], body: bytes) -> Parsed[R]:
+    """Raises `InvalidJSON`, or `InvalidRequest` with the path of the field at fault (``samples.3.prompt``)."""
+    try:
+        return Parsed(model.model_validate_json(body), {})
+    except ValidationError as error:
+        if error.error_count() > 1 or error.errors(include_url=False)[0]["type"] != "json_invalid":
+            raise _refusal(error) from None
+    return _parse_again(model, body)
+
+
+def _parse_again(model: type[R], body: bytes) -> Parsed[R]:
+    try:
+        document, unclean = _without_surrogates(_load(body))
+        text = json.dumps(document)
+    except RecursionError:
+        raise InvalidJSON("the body is nested too deeply") from None
+    try:
+        return Parsed(model.model_validate_json(text), unclean)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] == "json_invalid":
+            raise InvalidJSON("the body is nested too deeply") from None
+        raise _refusal(error) from None
+
+
+def _load(body: bytes) -> Any:
+    if not body:
+        raise InvalidJSON('the body is empty; send {"samples": [...]}')
+    try:
+        return json.loads(body.decode(), parse_int=_integer)
+    except UnicodeDecodeError as error:
+        raise InvalidJSON(f"the body is not UTF-8: byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJSON(f"the body is not JSON: {error.msg}, line {error.lineno}, column {error.colno}") from None
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < _INT_DIGITS else float(digits)
+
+
+# Lone surrogates
+
+
+def _without_surrogates(document: Any) -> tuple[Any, dict[int, str]]:
+    """The document with U+FFFD in their place, and the samples that had any; elsewhere they are the request's fault."""
+    unclean: dict[int, str] = {}
+    samples = document.get("samples") if isinstance(document, dict) else None
+    if not isinstance(samples, list):
+        return _cleaned_envelope(document), unclean
+    cleaned = []
+    for index, sample in enumerate(samples):
+        places: list[str] = []
+        cleaned.append(_cleaned(sample, f"samples.{index}", places))
+        if places:
+            unclean[index] = places[0]
+    rest = _cleaned_envelope({name: value for name, value in document.items() if name != "samples"})
+    return {**rest, "samples": cleaned}, unclean
+
+
+def _cleaned_envelope(document: Any) -> Any:
+    places: list[str] = []
+    cleaned = _cleaned(document, "", places)
+    if places:
+        raise InvalidRequest("holds a lone surrogate, which is not text", shortened(places[0]))
+    return cleaned
+
+
+def _cleaned(value: Any, path: str, places: list[str]) -> Any:
+    """A copy of the value; ``places`` gets the paths of strings with lone surrogates."""
+    if isinstance(value, str):
+        return _cleaned_text(value, path, places)
+    if isinstance(value, list):
+        return [_cleaned(item, f"{path}.{index}", places) for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        pairs = ((_cleaned_text(name, path, places), item) for name, item in value.items())
+        return {name: _cleaned(item, f"{path}.{shortened(name)}".lstrip("."), places) for name, item in pairs}
+    return value
+
+
+def _cleaned_text(text: str, path: str, places: list[str]) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        places.append(path)
+        return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
+    return text
+
+
+# What is wrong with the shape
+
+
+def _refusal(error: ValidationError) -> InvalidRequest:
+    """The deepest error: a union reports one for each form that it allows, and the deepest form is what was meant."""
+    if error.error_count() > _MOST_ERRORS:
+        return InvalidRequest(f"the body has {error.error_count():,} faults; it is no request for rewards")
+    errors = error.errors(include_url=False, include_input=False)
+    places = [_place(details) for details in errors]
+    deepest = max(places, key=len)
+    messages = dict.fromkeys(_message(d) for d, place in zip(errors, places, strict=True) if place == deepest)
+    return InvalidRequest(", or ".join(messages), shortened(".".join(deepest)) or None)
+
+
+def _place(details: ErrorDetails) -> tuple[str, ...]:
+    """The path without the names that pydantic gives to the forms of a union."""
+    path: list[str] = []
+    for step in details["loc"]:
+        if isinstance(step, str) and path and path[-1] in _UNIONS and (step == "str" or "[" in step):
+            continue
+        path.append(str(step))
+    return tuple(path)
+
+
+def _message(details: ErrorDetails) -> str:
+    if details["type"] == "extra_forbidden":
+        return "unknown field"
+    if details["type"] == "missing":
+        return "missing"
+    return details["msg"][:1].lower() + details["msg"][1:]
+
+
+def shortened(path: str) -> str:
+    """A path may hold keys that the client made up; they are neither repeated at length nor trusted to be printable."""
+    printable = "".join(character if character.isprintable() else "\ufffd" for character in path[:_FIELD_CHARACTERS])
+    return printable if len(path) <= _FIELD_CHARACTERS else f"{printable}..."
