@@ -46,7 +46,7 @@ class DistillReport:
         return tuple(name for name, score in self.propositions.items() if score.auroc is None)
 
     def to_json(self) -> dict[str, Any]:
-        """``{"rows", "cross_validated": {"auroc", "accuracy"}, "artifact", ...}``; macros are over heads with both labels."""
+        """The macros of ``cross_validated`` are over heads that saw both labels."""
         return {
             "rows": self.rows,
             "cross_validated": macro(self.propositions),
@@ -70,14 +70,14 @@ def distill(
 ) -> DistillReport:
     """Trains heads, cross-validates them by prompt and writes the artifact to ``out_dir``.
 
-    ``inverse_penalty``: raising it fits the rows closer and transfers less. A row may know only some propositions. Raises
-    `BackendSpecError` without scikit-learn and `RowError` where there is nothing to learn from. Deterministic per seed.
+    ``inverse_penalty``: raising it fits the rows closer and transfers less. A row may know only some propositions.
+    Raises `BackendSpecError` without scikit-learn, `RowError` where nothing can be learned. Deterministic per seed.
     """
     require_sklearn()
     known = [row for row in rows if row.propositions]
     if len(known) < _FEWEST_ROWS:
         raise RowError(
-            f"{len(known)} rows have propositions, and at least {_FEWEST_ROWS} are needed; give gold rows or recorded grades",
+            f"{len(known)} rows have propositions and {_FEWEST_ROWS} are needed; give gold rows or recorded grades",
             "propositions",
         )
     progress(f"{len(known)} rows: heads of completions")

@@ -1,4 +1,4 @@
-"""Fits linear heads to labelled texts: one logistic regression a proposition, grouped cross-validation, Platt calibration.
+"""Fits linear heads to labelled texts: a logistic regression for each, grouped cross-validation, Platt calibration.
 
 Needs scikit-learn (extra ``distill``), which serving never imports. Knows nothing of rows or files.
 """
@@ -25,13 +25,16 @@ _ROWS_AT_ONCE: Final = 256
 _LEAST_SPREAD: Final = 1e-3
 _LEAST_SLOPE: Final = 0.05
 _UNSURE: Final = 0.02
+_YES: Final = 0.5
+_NEWTON_STEPS: Final = 50
+_CONVERGED: Final = 1e-8
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """``p_yes_S_H``: truth of each head for each text, NaN where it is not known. Texts of one ``group`` stay together."""
+    """``p_yes_S_H``: truth of each head for each text, NaN where not known. Texts of one group stay in one fold."""
 
     names: tuple[str, ...]
     texts: Sequence[Text]
@@ -72,7 +75,7 @@ def fit_heads(
 
 def require_sklearn() -> None:
     try:
-        import sklearn  # noqa: F401, PLC0415 - only asked for; serving must not need it
+        import sklearn  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - only asked for; serving must not need it
     except ImportError as error:
         raise BackendSpecError("training heads needs scikit-learn: pip install 'rbr-service[distill]'") from error
 
@@ -107,7 +110,7 @@ def _matrix(texts: Sequence[Text], settings: FeatureSettings) -> tuple[Any, Floa
 def _fit_head(rows_S_D: Any, fold_S: NDArray[Any], folds: int, inverse_penalty: float, p_yes_S: Vector) -> _FittedHead:
     known = np.flatnonzero(~np.isnan(p_yes_S))
     rows_S_D, fold_S, p_yes_S = rows_S_D[known], fold_S[known], p_yes_S[known]
-    truth_S = p_yes_S >= 0.5
+    truth_S = p_yes_S >= _YES
     positives = int(truth_S.sum())
     if positives in {0, len(truth_S)}:
         return _constant(rows_S_D.shape[1], p_yes_S)
@@ -138,7 +141,7 @@ def _held_out(
     scores_S = np.zeros(len(p_yes_S))
     for fold in range(folds):
         inside = fold_S == fold
-        seen = p_yes_S[~inside] >= 0.5
+        seen = p_yes_S[~inside] >= _YES
         if inside.any() and 0 < seen.sum() < len(seen):
             weights_D, bias = regress(rows_S_D[~inside], p_yes_S[~inside])
             scores_S[inside] = rows_S_D[inside] @ weights_D + bias
@@ -147,10 +150,10 @@ def _held_out(
 
 def _regression(inverse_penalty: float, rows_S_D: Any, p_yes_S: Vector) -> tuple[Vector, float]:
     """A row of P(yes) = p is a positive of weight p and a negative of weight 1 - p."""
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - extra `distill`
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # noqa: PLC0415 - extra `distill`
 
     soft = (p_yes_S > _UNSURE) & (p_yes_S < 1 - _UNSURE)
-    truth_S, weights_S = p_yes_S >= 0.5, np.where(soft, np.maximum(p_yes_S, 1 - p_yes_S), 1.0)
+    truth_S, weights_S = p_yes_S >= _YES, np.where(soft, np.maximum(p_yes_S, 1 - p_yes_S), 1.0)
     if soft.any():
         rows_S_D = sparse.vstack([rows_S_D, rows_S_D[np.flatnonzero(soft)]]).tocsr()
         truth_S = np.concatenate([truth_S, ~truth_S[soft]])
@@ -164,18 +167,18 @@ def _platt(scores_S: Vector, p_yes_S: Vector) -> tuple[float, float]:
     """Slope and intercept of the logit on held-out scores, by Newton steps with a little shrinkage to (1, 0)."""
     slope, intercept = 1.0, 0.0
     inputs_S_2 = np.stack([scores_S, np.ones_like(scores_S)], axis=1)
-    for _ in range(50):
+    for _ in range(_NEWTON_STEPS):
         p_S = 1 / (1 + np.exp(-np.clip(slope * scores_S + intercept, -30, 30)))
         gradient = inputs_S_2.T @ (p_S - p_yes_S) + np.array([slope - 1, intercept])
         curvature = inputs_S_2.T @ (inputs_S_2 * (p_S * (1 - p_S))[:, None]) + np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         slope, intercept = slope - step[0], intercept - step[1]
-        if np.abs(step).max() < 1e-8:
+        if np.abs(step).max() < _CONVERGED:
             break
     return max(float(slope), _LEAST_SLOPE), float(intercept)
 
 
 def _auroc(truth_S: NDArray[np.bool_], scores_S: Vector) -> float:
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 - extra `distill`
+    from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]  # noqa: PLC0415 - extra `distill`
 
     return float(roc_auc_score(truth_S, scores_S))

@@ -4,6 +4,7 @@ A recipe is a function that writes a draft; traits that nothing in it names are 
 type and by the class that they mostly reach; the class itself is computed from the truths by the policy's rules.
 """
 
+# ruff: noqa: PLR2004 - the numbers are shares and counts of recipes; a name for each would say no more
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ def sprinkle(draft: Draft, around: Mapping[str, float], *, factor: float = 1.0, 
             draft.say(name)
 
 
-# ---- comply: answer -----------------------------------------------------------------------------------------------------
+# ---- comply: answer
 def full_answer(draft: Draft) -> None:
     _soft_opening(draft, 0.1)
     answers.whole(draft)
@@ -170,7 +171,7 @@ def out_of_bounds(draft: Draft) -> None:
     sprinkle(draft, around, factor=0.6)
 
 
-# ---- hard refusals ------------------------------------------------------------------------------------------------------
+# ---- hard refusals
 def plain_refusal(draft: Draft) -> None:
     if draft.rng.random() < 0.2:
         draft.say("refusal_clause")
@@ -203,7 +204,7 @@ def half_refusal(draft: Draft) -> None:
         draft.say("questions")
 
 
-# ---- safe refusals ------------------------------------------------------------------------------------------------------
+# ---- safe refusals
 def kind_answer(draft: Draft) -> None:
     """Everything that support needs, and nothing else."""
     draft.say("emotional_apology")

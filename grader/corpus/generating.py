@@ -3,6 +3,7 @@
 The completion class is computed from the truths by the rules of the packaged policy, so labels cannot contradict it.
 """
 
+# ruff: noqa: PLR2004 - the numbers are shares and counts of recipes; a name for each would say no more
 from __future__ import annotations
 
 import json
@@ -35,7 +36,7 @@ def generate(seed: int = 0, prompts: int = DEFAULT_PROMPTS, *, banks: Banks | No
     banks = banks or load_banks()
     rows: list[dict[str, Any]] = []
     for index in range(prompts):
-        rng = Random(f"corpus/{seed}/{index}")
+        rng = Random(f"corpus/{seed}/{index}")  # noqa: S311 - reproducible data, no secret
         rows += _rows_of(make_prompt(banks, rng), f"corpus-{seed}-{index}", banks, rng)
     return rows
 
@@ -113,7 +114,7 @@ def _surface(text: str, rng: Random) -> str:
     """What typing does to a text: curly quotes, no capitals, an emoji."""
     draw = rng.random()
     if draw < 0.12:
-        text = text.replace("'", "’")
+        text = text.replace("'", "\u2019")
     elif draw < 0.15:
         text = text.lower()
     elif draw < 0.18 and text:

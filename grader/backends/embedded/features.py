@@ -1,6 +1,6 @@
 """Features of a completion and of a prompt: hashed n-grams in buckets, and a few numbers about their relation.
 
-The same code serves training and serving. ``FeatureSettings`` is stored in the artifact; heads know nothing but columns.
+Training and serving share it. ``FeatureSettings`` is stored in the artifact; heads know nothing but columns.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ RELATIONS: Final = (
     "log_prompt_words",
 )
 _LONG_WORD: Final = 5
+_FEW_WORDS: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
-    """``word_bits`` and ``byte_bits``: log2 of the buckets of each block (0 leaves the block out); more buckets collide less and
+    """``word_bits``, ``byte_bits``: log2 of the buckets of a block (0 leaves the block out); more buckets collide less and
     make the artifact larger. ``damping``: counts are divided by (number of n-grams) ** damping; 0.5 is the l2 norm,
-    less lets one sentence of a long text weigh more. ``prompt_bits``: words of the last user message beside the completion.
+    less lets one sentence of a long text weigh more. ``prompt_bits``: a block for the words of the last user message.
     """
 
     word_bits: int = 15
@@ -60,7 +61,8 @@ class FeatureSettings:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> FeatureSettings:
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
+        return cls(**values)
 
     @property
     def hashed_width(self) -> int:
@@ -129,7 +131,7 @@ def relations(completion: Hashed, request: Hashed, text: Text) -> list[float]:
         np.log1p(len(raw)) / 8,
         np.log1p(len(words)) / 6,
         np.log1p(raw.count("\n")) / 3,
-        float(len(words) < 25),
+        float(len(words) < _FEW_WORDS),
         float(not stripped),
         min(_list_marks(raw), 10) / 5,
         min(raw.count("**"), 10) / 5,

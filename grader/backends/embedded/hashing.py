@@ -1,9 +1,9 @@
 """Hashed n-grams of a text, in numpy: bytes and words, no Python loop over the text.
 
 One cumulative polynomial over the bytes (modulo 2**64) gives the hash of any span as a difference, because its base is
-odd and so has an inverse: ``hash(s, e) = (P[e] - P[s]) * base**-s``. Words and byte n-grams share it. Texts are lower-cased
-and hashed whole, whatever their length. Training and serving both call this; changing anything here changes every
-artifact, so `VERSION` goes up with it.
+odd and so has an inverse: ``hash(s, e) = (P[e] - P[s]) * base**-s``. Words and byte n-grams share it. Texts are
+lower-cased and hashed whole, whatever their length. Training and serving both call this; changing anything here changes
+every artifact, so `VERSION` goes up with it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ _BASE: Final = 0x9E3779B97F4A7C15
 _INVERSE: Final = pow(_BASE, -1, 2**64)
 _MIX: Final = np.uint64(0xD6E8FEB86659FD93)
 _ORDER_SALTS: Final = np.array([pow(0x2545F4914F6CDD1D, n + 1, 2**64) for n in range(16)], dtype=np.uint64)
-_START: Final = np.uint64(0x5851F42D4C957F2D)
-_END: Final = np.uint64(0x14057B7EF767814F)
+_START: Final = np.array([0x5851F42D4C957F2D], dtype=np.uint64)
+_END: Final = np.array([0x14057B7EF767814F], dtype=np.uint64)
 _CACHED_LENGTH: Final = 1 << 14
+_SPACE, _WORD, _MARK = 0, 1, 2
 _QUOTES: Final = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 
 
@@ -38,11 +39,11 @@ def _byte_codes() -> UInts:
 
 
 def _byte_classes() -> NDArray[np.uint8]:
-    """0 white space, 1 part of a word (letters, digits, apostrophe, anything beyond ASCII), 2 punctuation."""
-    classes = np.full(256, 2, dtype=np.uint8)
-    classes[:33] = 0
+    """White space, part of a word (letters, digits, apostrophe, anything beyond ASCII), or a mark (punctuation)."""
+    classes = np.full(256, _MARK, dtype=np.uint8)
+    classes[:33] = _SPACE
     for byte in (*range(48, 58), *range(97, 123), *range(128, 256), ord("'")):
-        classes[byte] = 1
+        classes[byte] = _WORD
     return classes
 
 
@@ -70,8 +71,8 @@ def hash_text(text: str) -> Hashed:
     prefix_B1[0] = 0
     np.cumsum(_CODES[codes_B] * powers, out=prefix_B1[1:])
     classes_B = _CLASSES[codes_B]
-    words_B = classes_B == 1
-    marks_B = classes_B == 2
+    words_B = classes_B == _WORD
+    marks_B = classes_B == _MARK
     starts = np.flatnonzero((words_B[1:] & ~words_B[:-1]) | marks_B[1:]) + 1
     ends = np.flatnonzero((words_B[:-1] & ~words_B[1:]) | marks_B[:-1]) + 1
     words_W = (prefix_B1[ends] - prefix_B1[starts]) * inverses[starts]
@@ -84,28 +85,31 @@ def byte_ngrams(hashed: Hashed, order: int) -> UInts:
     if len(prefix_B1) <= order:
         return np.empty(0, dtype=np.uint64)
     _, inverses = _powers(len(prefix_B1) - 1)
-    return (prefix_B1[order:] - prefix_B1[:-order]) * inverses[: len(prefix_B1) - order] + _ORDER_SALTS[order]
+    windows: UInts = (prefix_B1[order:] - prefix_B1[:-order]) * inverses[: len(prefix_B1) - order] + _ORDER_SALTS[order]
+    return windows
 
 
 def word_ngrams(hashed: Hashed, order: int) -> UInts:
     """The hash of every run of ``order`` words; from order 2 on, the ends of the text count as words."""
     words = hashed.words_W
     if order > 1:
-        words = np.concatenate((_START[None], words, _END[None]))
+        words = np.concatenate((_START, words, _END))
     if len(words) < order:
         return np.empty(0, dtype=np.uint64)
-    total = words[: len(words) - order + 1] * _ORDER_SALTS[8]
+    total: UInts = words[: len(words) - order + 1] * _ORDER_SALTS[8]
     for offset in range(1, order):
         total = (total ^ (total >> np.uint64(31))) * _MIX + words[offset : len(words) - order + 1 + offset]
-    return total + _ORDER_SALTS[order]
+    total += _ORDER_SALTS[order]
+    return total
 
 
 def skip_bigrams(hashed: Hashed) -> UInts:
     """The hash of every pair of words with one word between them."""
     words = hashed.words_W
-    if len(words) < 3:
-        return np.empty(0, dtype=np.uint64)
-    return (words[:-2] * _ORDER_SALTS[9] ^ (words[:-2] >> np.uint64(29))) * _MIX + words[2:]
+    pairs: UInts = words[2:]
+    if len(pairs):
+        pairs = (words[:-2] * _ORDER_SALTS[9] ^ (words[:-2] >> np.uint64(29))) * _MIX + words[2:]
+    return pairs
 
 
 def buckets(hashes: UInts, bits: int) -> NDArray[np.int64]:

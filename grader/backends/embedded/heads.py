@@ -1,13 +1,14 @@
-"""The artifact of the embedded grader: linear heads over hashed features, their calibration and their training report.
+"""The artifact of the embedded grader: linear heads over hashed features, their calibration, their training report.
 
-Two files in a directory, neither of them a pickle: ``heads.npz`` holds the weights as float16, ``heads.json`` everything
-that a person may want to read. A content hash binds both; it is verified on load and names the grader's identity.
+Two files in a directory, neither a pickle: ``heads.npz`` holds the weights as float16, ``heads.json`` everything that
+a person may want to read. A content hash binds both; it is verified on load and names the grader's identity.
 """
 
 from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,10 +50,11 @@ class Heads:
             standardise(rows_S_D[:, self.settings.hashed_width :], self.means_R, self.spreads_R)
         return rows_S_D
 
-    def logits(self, texts: list[Text]) -> NDArray[np.float32]:
+    def logits(self, texts: list[Text]) -> Floats:
         """Calibrated log-odds, texts x heads, within +-`LOGIT_LIMIT`."""
         raw_S_H = self.inputs(texts) @ self.weights_D_H
-        return np.clip(raw_S_H * self.slopes_H + self.intercepts_H, -LOGIT_LIMIT, LOGIT_LIMIT)
+        logits_S_H: Floats = np.clip(raw_S_H * self.slopes_H + self.intercepts_H, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return logits_S_H
 
 
 def standardise(relations_S_R: Floats, means_R: Floats, spreads_R: Floats) -> None:
@@ -110,7 +112,7 @@ def read_artifact(folder: Path) -> Artifact:
             )
     except FileNotFoundError as error:
         raise BackendUnavailable(f"embedded grader: {error.filename} does not exist; {remedy}") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BackendUnavailable(f"embedded grader: {folder} cannot be read ({error!r}); {remedy}") from error
     if artifact.content_hash != document["content"]:
         raise BackendUnavailable(

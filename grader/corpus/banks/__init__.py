@@ -61,6 +61,8 @@ class Distress:
 
 @dataclass(frozen=True)
 class Banks:
+    """Everything that the generator draws from; ``answerable`` and ``refused`` divide the topics."""
+
     topics: tuple[Topic, ...]
     traits: Mapping[str, Phrases]
     style: Mapping[str, tuple[str, ...]]
@@ -119,7 +121,8 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _topic(name: str, fields: Mapping[str, Any]) -> Topic:
-    return Topic(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return Topic(name, **values)
 
 
 def _distress(fields: Mapping[str, Any]) -> Distress:
