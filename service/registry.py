@@ -34,7 +34,7 @@ class Registry:
         self._snapshots = {**self._snapshots, snapshot.policy.name: snapshot}
 
     def choose(self, policy: str | None = None, weights: str | None = None) -> Snapshot:
-        """``policy``: a name or fingerprint, None for the default. Raises `UnknownPolicy`, `UnknownWeights`, `NotReady`."""
+        """``policy``: name or fingerprint; None: the default. Raises `UnknownPolicy`, `UnknownWeights`, `NotReady`."""
         snapshot = self._of_policy(policy)
         if weights is not None and not is_hash(weights, snapshot.weights.fingerprint):
             raise UnknownWeights(f"the weights in use are {snapshot.weights.fingerprint}", "weights")

@@ -1,1 +1,1 @@
-"""To be described by its owner."""
+"""What surrounds every route: request ids, the access line, metrics of requests, errors as replies."""

@@ -1,1 +1,1 @@
-"""To be described by its owner."""
+"""HTTP routes: one file a resource, each a function from the service to a router."""

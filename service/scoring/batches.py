@@ -61,7 +61,10 @@ class _Owner(NamedTuple):
 
 
 class Batch:
-    """`check`, then `infer`, then `outcomes`, once each. ``grades`` and ``cached_grades`` count propositions as they come."""
+    """`check`, `infer`, `outcomes`, once each and in this order.
+
+    ``grades`` and ``cached_grades`` count propositions as they come.
+    """
 
     def __init__(self, snapshot: Snapshot, samples: Sequence[Given]) -> None:
         self.snapshot = snapshot

@@ -23,7 +23,7 @@ CLAIMED: Final = 0.5  # P(category) from which on a category claims a prompt
 
 
 class Inferred(NamedTuple):
-    """``response_type`` None without a ``problem``: no rules apply to this prompt. ``cached``: nothing had to be asked."""
+    """``response_type`` None without a ``problem``: no rules apply to the prompt. ``cached``: nothing was asked."""
 
     response_type: str | None = None
     problem: Problem | None = None

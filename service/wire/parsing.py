@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +18,7 @@ from service.errors import InvalidJSON, InvalidRequest
 from service.wire.requests import GradesRequest
 
 R = TypeVar("R", bound=GradesRequest)
+R_co = TypeVar("R_co", bound=GradesRequest, covariant=True)
 
 # Listing an error takes a microsecond and half a kilobyte, so a body of nothing but unknown fields is not listed.
 _MOST_ERRORS: Final = 10_000
@@ -25,10 +27,11 @@ _FIELD_CHARACTERS: Final = 200
 _UNIONS: Final = frozenset({"prompt", "completion", "content", "arguments"})
 
 
-class Parsed(NamedTuple, Generic[R]):
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[R_co]):
     """``unclean``: index of a sample -> path of a string in it that holds lone surrogates (U+FFFD stands for them)."""
 
-    request: R
+    request: R_co
     unclean: Mapping[int, str]
 
 

@@ -1,0 +1,247 @@
+"""Builds a service from its settings, brings it up and takes it down. The only place where parts meet.
+
+`build_service` reads files and builds objects; `Service.start` loads the grader, checks that the weights belong to it
+and grades one sample before the service calls itself ready. A grader that cannot be reached is tried again and again;
+any other fault is final.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from grader.backends.base import Backend
+from grader.backends.registry import create_backend
+from grader.cache.memory import MemoryCache
+from grader.cache.redis import RedisCache
+from grader.errors import BackendUnavailable
+from grader.grader import Grader
+from grader.grades import Unscorable
+from grader.tasks import GradeTask
+from models.conversations import Message
+from models.errors import RBRError
+from models.policy import Policy, load_policy
+from models.reward import (
+    Calibration,
+    RewardWeights,
+    Snapshot,
+    load_weights,
+    packaged_weights,
+    read_calibration,
+    require_fitted,
+)
+from service.lifecycle import Lifecycle, Phase
+from service.logs import logger
+from service.metrics import Metrics
+from service.registry import Registry
+from service.scorer import Scorer
+from service.settings import Settings, SettingsError
+
+_FIRST_RETRY_SECONDS: Final = 1.0
+_LONGEST_RETRY_SECONDS: Final = 30.0
+_WARM_UP: Final = (
+    Message("user", "What is the capital of France?"),
+    Message("assistant", "The capital of France is Paris."),
+)
+
+log = logger(__name__)
+
+
+def package_version() -> str:
+    try:
+        return version("rbr-service")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "unknown"
+
+
+@dataclass
+class Service:
+    """Everything that a request needs. `start` and `aclose` belong to the event loop that serves."""
+
+    settings: Settings
+    policy: Policy
+    weights: RewardWeights
+    calibration: Calibration | None
+    backend: Backend
+    grader: Grader
+    registry: Registry
+    scorer: Scorer
+    metrics: Metrics
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    version: str = field(default_factory=package_version)
+    _starting: asyncio.Task[None] | None = None
+
+    def start(self, *, patient: bool = True) -> asyncio.Task[None]:
+        """Begin to come up. The task ends when the service is ready, or raises what keeps it from ever being so.
+
+        ``patient``: a grader that is unavailable is tried again for as long as it takes; else it is a fault too.
+        """
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start(patient=patient), name="rbr-start")
+        return self._starting
+
+    @property
+    def draining(self) -> bool:
+        return self.lifecycle.phase is Phase.DRAINING
+
+    async def ready(self) -> bool:
+        """Whether a request that came now could be graded."""
+        return self.lifecycle.phase is Phase.READY and await self.backend.healthy()
+
+    def drain(self) -> None:
+        """Say no to `ready` from now on; what comes is still answered."""
+        self.lifecycle.change(Phase.DRAINING, "the service is stopping")
+        self.metrics.ready.set(0)
+
+    async def aclose(self) -> None:
+        """Stop coming up, finish background writes, close the grader."""
+        self.drain()
+        if self._starting is not None:
+            self._starting.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._starting
+        await self.grader.aclose()
+
+    async def _start(self, *, patient: bool) -> None:
+        try:
+            await self._start_grader(patient=patient)
+            self.registry.put(self._snapshot())
+        except RBRError as error:
+            self.lifecycle.change(Phase.FAILED, str(error))
+            raise
+        except Exception as error:
+            self.lifecycle.change(Phase.FAILED, f"{type(error).__name__}, see the log")
+            raise
+        self._announce()
+
+    async def _start_grader(self, *, patient: bool) -> None:
+        pause = _FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self.grader.start()
+                await self._warm_up()
+            except BackendUnavailable as error:
+                if not patient:
+                    raise
+                self.lifecycle.change(Phase.STARTING, str(error))
+                log.warning("grader unavailable", detail=str(error), retry_seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_RETRY_SECONDS)
+            else:
+                return
+
+    async def _warm_up(self) -> None:
+        """Grade one sample past the caches, so that the first request finds a grader that has worked."""
+        kind = next(iter(self.policy.response_types.values()))
+        asked = [self.policy.propositions[name] for name in kind.propositions]
+        first = tuple(proposition for proposition in asked if proposition.view == asked[0].view)
+        (answers,) = await self.backend.grade([GradeTask(_WARM_UP, 1, self.policy.template, first)])
+        failed = [answer for answer in answers if isinstance(answer, Unscorable)]
+        if any(answer.transient for answer in failed):
+            raise BackendUnavailable(
+                f"the warm-up sample was not graded: {failed[0].reason} {failed[0].detail}".strip()
+            )
+        if failed:
+            log.warning(
+                "warm-up unscorable", reason=failed[0].reason, detail=failed[0].detail, propositions=len(failed)
+            )
+
+    def _snapshot(self) -> Snapshot:
+        settings, unfitted = self.settings, False
+        try:
+            require_fitted(
+                self.weights,
+                self.policy,
+                self.backend.identity,
+                policy_where=settings.policy,
+                grader_spec=settings.grader,
+                weights_where=settings.weights,
+            )
+        except RBRError as error:
+            if not settings.allow_unfitted:
+                raise
+            unfitted = True
+            log.warning("serving unfitted weights", detail=str(error))
+        return Snapshot(self.policy, self.weights, self.calibration, unfitted=unfitted)
+
+    def _announce(self) -> None:
+        snapshot = self.registry.choose()
+        self.lifecycle.change(Phase.READY)
+        self.metrics.ready.set(self.lifecycle.phase is Phase.READY)
+        self.metrics.set_info(
+            version=self.version,
+            policy=snapshot.policy.fingerprint,
+            weights=snapshot.weights.fingerprint,
+            grader=self.backend.fingerprint,
+            unfitted=str(snapshot.unfitted).lower(),
+        )
+        description = dict(self.backend.description)
+        log.info("ready", policy=self.policy.name, weights=snapshot.weights.fingerprint, grader=description)
+
+
+def build_service(settings: Settings) -> Service:
+    """Nothing is started yet. Raises what is wrong with policy, weights, calibration or the grader's name."""
+    policy = load_policy(settings.policy)
+    weights = _load_weights(settings, policy)
+    calibration = read_calibration(settings.calibration) if settings.calibration else None
+    backend = create_backend(settings.grader, **settings.grader_options())
+    return assemble(settings, policy, weights, backend, calibration)
+
+
+def assemble(
+    settings: Settings,
+    policy: Policy,
+    weights: RewardWeights,
+    backend: Backend,
+    calibration: Calibration | None = None,
+) -> Service:
+    """A service of parts that exist."""
+    metrics = Metrics()
+    grader = Grader(
+        backend,
+        memory=MemoryCache(settings.cache_memory_megabytes * 1024 * 1024),
+        remote=_redis(settings),
+        listener=metrics.on_chain,
+    )
+    metrics.watch_grader(grader)
+    registry = Registry()
+    scorer = Scorer(registry, grader, metrics.on_scoring)
+    return Service(settings, policy, weights, calibration, backend, grader, registry, scorer, metrics)
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """A service that is ready, for commands that score without HTTP."""
+    service = build_service(settings)
+    try:
+        await service.start(patient=False)
+        yield service
+    finally:
+        await service.aclose()
+
+
+def _load_weights(settings: Settings, policy: Policy) -> RewardWeights:
+    if settings.weights is not None:
+        return load_weights(settings.weights)
+    grader = settings.grader.partition(":")[0]
+    for name in (f"{policy.name}-{grader}", "safety-embedded"):
+        if name in packaged_weights():
+            return load_weights(name)
+    raise SettingsError("no weights are packaged for this policy and grader; name a file with --weights (RBR_WEIGHTS)")
+
+
+def _redis(settings: Settings) -> RedisCache | None:
+    if settings.redis_url is None:
+        return None
+    try:
+        return RedisCache.from_url(
+            settings.redis_url.get_secret_value(),
+            timeout_seconds=settings.redis_timeout_seconds,
+            ttl_seconds=settings.cache_ttl_seconds,
+        )
+    except ValueError as error:
+        raise SettingsError(f"RBR_REDIS_URL cannot be used: {error}") from None

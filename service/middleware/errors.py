@@ -1,0 +1,66 @@
+"""Deliberate errors, and the router's own, as typed replies."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from grader.errors import Overloaded
+from models.errors import RBRError
+from service.errors import INTERNAL, ROUTING_TYPES, NotReady, error_document, status_of
+from service.logs import logger
+
+_NOT_READY_SECONDS: Final = 2
+
+log = logger(__name__)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(RBRError, _deliberate)
+    app.add_exception_handler(HTTPException, _routing)
+    app.add_exception_handler(RequestValidationError, _parameters)
+
+
+def error_response(error: Exception) -> Response:
+    """The reply to a deliberate error. Others are told nothing but that there was one."""
+    status = status_of(error)
+    if status == INTERNAL or not isinstance(error, RBRError):
+        log.error("unexpected error", exc_info=error)
+        return _response(INTERNAL.code, INTERNAL.type, "unexpected error; see the log")
+    response = _response(status.code, status.type, str(error), error.field)
+    if isinstance(error, Overloaded):
+        response.headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds)))
+    elif isinstance(error, NotReady):
+        response.headers["Retry-After"] = str(_NOT_READY_SECONDS)
+    return response
+
+
+async def _deliberate(_: Request, error: Exception) -> Response:
+    return error_response(error)
+
+
+async def _routing(_: Request, error: Exception) -> Response:
+    """404 and 405 of the router."""
+    if not isinstance(error, HTTPException):
+        return error_response(error)
+    response = _response(error.status_code, ROUTING_TYPES.get(error.status_code, "http_error"), str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _parameters(_: Request, error: Exception) -> Response:
+    """A path or query parameter that FastAPI refused."""
+    field = None
+    if isinstance(error, RequestValidationError) and error.errors():
+        field = ".".join(str(step) for step in error.errors()[0]["loc"][1:])[:200]
+    return _response(422, "invalid_request", "a parameter has an unusable value", field)
+
+
+def _response(code: int, kind: str, message: str, field: str | None = None) -> Response:
+    body = orjson.dumps(error_document(kind, message, field))
+    return Response(body, status_code=code, media_type="application/json")

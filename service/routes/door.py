@@ -1,0 +1,122 @@
+"""What is checked before anything is done: media type, body size, deadline, and that somebody is still waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from service.errors import ClientDisconnected, InvalidHeader, TooLarge, UnsupportedMedia
+
+TIMEOUT_HEADER: Final = "X-Request-Timeout-Ms"
+LONGEST_TIMEOUT_MS: Final = 86_400_000
+
+_NDJSON: Final = "application/x-ndjson"
+# A request that the caches answer is over before this; watching it would cost more than answering.
+_WATCH_AFTER_SECONDS: Final = 0.02
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body, never more of it in memory than is allowed. Raises `UnsupportedMedia`, `TooLarge`."""
+    _require_json(request)
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > max_bytes:
+        raise _too_large(max_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise ClientDisconnected("the client went away while it sent the body") from None
+    return b"".join(chunks)
+
+
+def deadline_of(request: Request, default_seconds: float) -> float:
+    """Monotonic seconds. Raises `InvalidHeader`."""
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is None:
+        return time.monotonic() + default_seconds
+    if not (given.isascii() and given.isdecimal() and len(given) <= len(str(LONGEST_TIMEOUT_MS))):
+        raise _bad_timeout()
+    milliseconds = int(given)
+    if not 1 <= milliseconds <= LONGEST_TIMEOUT_MS:
+        raise _bad_timeout()
+    return time.monotonic() + milliseconds / 1000
+
+
+def wants_lines(request: Request) -> bool:
+    """Whether the reply is to be NDJSON."""
+    return _NDJSON in request.headers.get("accept", "")
+
+
+@contextmanager
+def abandoned_with(receive: Receive) -> Iterator[None]:
+    """Cancel what is inside when the client disconnects, and raise `ClientDisconnected` in its place.
+
+    The body must have been read. Use within a task of its own request only.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "a request is always handled in a task"  # noqa: S101 - tells mypy what asyncio guarantees
+    watch = _Watch(task, receive)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if watch.gone and task.uncancel() == 0:
+            raise ClientDisconnected("the client went away before its answer was ready") from None
+        raise
+    finally:
+        watch.stop()
+
+
+class _Watch:
+    def __init__(self, task: asyncio.Task[object], receive: Receive) -> None:
+        self.gone = False
+        self._task = task
+        self._receive = receive
+        self._watcher: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._begin)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def _begin(self) -> None:
+        self._watcher = asyncio.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._task.cancel()
+
+
+def _require_json(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMedia("compressed bodies are not read; send the JSON as it is", "content-encoding")
+    media, _, parameters = request.headers.get("content-type", "application/json").lower().partition(";")
+    media = media.strip()
+    if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
+        raise UnsupportedMedia("send Content-Type: application/json", "content-type")
+    charset = parameters.partition("charset=")[2].strip(' "')
+    if charset not in ("", "utf-8", "utf8"):
+        raise UnsupportedMedia("JSON is read as UTF-8", "content-type")
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {max_bytes:,} bytes")
+
+
+def _bad_timeout() -> InvalidHeader:
+    return InvalidHeader(f"a whole number of milliseconds from 1 to {LONGEST_TIMEOUT_MS}", TIMEOUT_HEADER)

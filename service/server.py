@@ -1,0 +1,83 @@
+"""Runs the app with uvicorn: says when it cannot come up, and drains when told to stop.
+
+On SIGTERM or SIGINT ``/ready`` says no at once; after the drain delay new connections are refused; requests under way
+have the drain time to finish. A second signal stops at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from service.app import create_app
+from service.bootstrap import Service, build_service
+from service.logs import configure_logging
+from service.settings import Settings
+
+# Longer than the step of most trainers, so that their connections are not closed just as they send the next batch.
+_KEEP_ALIVE_SECONDS: Final = 75
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server of one service; `serve_service` is what to call."""
+
+    def __init__(self, service: Service) -> None:
+        settings = service.settings
+        config = uvicorn.Config(
+            create_app(service),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,  # `service.logs` has set up logging
+            access_log=False,  # the request middleware writes a better line
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        )
+        super().__init__(config)
+        self.service = service
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, once ``started``."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """uvicorn's signal handler. Unlike uvicorn's own it does not raise the signal again: stopping is a success."""
+        delay = self.service.settings.drain_delay_seconds
+        if self.service.draining:
+            self.force_exit = self.should_exit
+            self.should_exit = True
+        elif delay > 0 and self._loop is not None:
+            self.service.drain()
+            self._loop.call_soon_threadsafe(self._loop.call_later, delay, self._exit)
+        else:
+            self.service.drain()
+            self.should_exit = True
+
+    async def serve_service(self) -> None:
+        """Serve until told to stop. Raises what kept the service from coming up (`models.errors.RBRError`)."""
+        self._loop = asyncio.get_running_loop()
+        serving, starting = asyncio.create_task(self.serve()), self.service.start()
+        await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+        fault = starting.exception() if starting.done() and not starting.cancelled() else None
+        if fault is not None:
+            self.should_exit = True
+        await serving
+        if fault is not None:
+            raise fault
+
+    def _exit(self) -> None:
+        self.should_exit = True
+
+
+def run(settings: Settings) -> None:
+    """Set up logging, build the service and serve; returns when the server has stopped in good order."""
+    configure_logging(settings.log_level, settings.log_format)
+    server = Server(build_service(settings))
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve_service())

@@ -1,0 +1,139 @@
+"""The environment, read once: ``RBR_...`` variables, each with its unit in its name and what changing it costs.
+
+Below this module arguments are explicit. Secrets are `SecretStr`, so that no log or error shows them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import RBRError
+
+PREFIX: Final = "RBR_"
+
+
+class SettingsError(RBRError):
+    """An environment variable or option has a value that cannot be used; the message names each of them."""
+
+
+class Settings(BaseSettings):
+    """What a service is made of. The defaults serve the policy `safety` with the embedded grader on loopback."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    # What is served
+    policy: str = Field("safety", description="Packaged name or path of the policy.")
+    weights: str | None = Field(
+        None, description="Packaged name or path of the weights; unset: the packaged ones of the policy and grader."
+    )
+    calibration: Path | None = Field(None, description="Calibration file of the grader; unset: its logits as they are.")
+    allow_unfitted: bool = Field(
+        default=False,
+        description="Serve weights that were fitted to other rules or another grader. Rewards then mean little; every "
+        "reply says so.",
+    )
+
+    # The grader
+    grader: str = Field("embedded", description="BACKEND[:WHERE], such as embedded or http:http://127.0.0.1:8000/v1.")
+    grader_model: str | None = Field(None, description="Model name at an http grader; unset: the one that it serves.")
+    grader_api_key: SecretStr | None = Field(None, description="Bearer token for an http grader.")
+    grader_timeout_seconds: float | None = Field(
+        None, gt=0, description="For one call of an http grader. Raising it waits longer for a slow server."
+    )
+    grader_label_mass_floor: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Answers with less probability on yes and no are unscorable. Raising it trusts fewer answers.",
+    )
+    grader_max_concurrency: int | None = Field(
+        None, ge=1, description="Calls to an http grader under way together. Raising it loads that server more."
+    )
+    grader_max_queued_tokens: int | None = Field(
+        None, ge=1, description="Work that may wait for an http grader. Raising it turns 429s into waiting."
+    )
+
+    # The caches
+    cache_memory_megabytes: int = Field(
+        256, ge=0, description="Grades kept in the process. Raising it keeps more completions warm for that memory."
+    )
+    redis_url: SecretStr | None = Field(None, description="redis://, rediss:// or unix://; unset: no shared cache.")
+    redis_timeout_seconds: float = Field(
+        0.05, gt=0, description="For one pipeline. Raising it makes a slow Redis cost requests more and miss less."
+    )
+    cache_ttl_seconds: float = Field(
+        7 * 24 * 3600, gt=0, description="How long Redis keeps a grade. Raising it regrades less and stores more."
+    )
+
+    # The door
+    host: str = Field("127.0.0.1", description="Address to listen on. Any but loopback is open to the network.")
+    port: int = Field(8080, ge=0, le=65535, description="0: any free port.")
+    max_body_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1,
+        description="Of one request. Parsing hostile JSON can take some 40 times this in memory.",
+    )
+    max_samples: int = Field(
+        4096, ge=1, description="Of one request. Raising it lets one client hold the event loop for longer."
+    )
+    max_text_characters: int = Field(
+        1_000_000, ge=1, description="Of one prompt, message or completion. Raising it lets one text cost more."
+    )
+    default_timeout_seconds: float = Field(
+        120.0,
+        gt=0,
+        le=86_400,
+        description="Deadline of a request that brings none (X-Request-Timeout-Ms). What is not graded by then is "
+        "invalid. Raising it past the client's own timeout grades for nobody.",
+    )
+    drain_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="How long requests under way may take to finish after SIGTERM. Raising it slows restarts.",
+    )
+    drain_delay_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="How long /ready says no, after SIGTERM, before new connections are refused. A few seconds behind "
+        "a load balancer, so that it sends no more.",
+    )
+
+    # Logs
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lower levels write more; info is one line a request."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="console is for people.")
+
+    def grader_options(self) -> dict[str, Any]:
+        """What `grader.backends.registry.create_backend` takes besides the spec; None is "not given"."""
+        return {
+            "model": self.grader_model,
+            "api_key": self.grader_api_key.get_secret_value() if self.grader_api_key else None,
+            "timeout_seconds": self.grader_timeout_seconds,
+            "label_mass_floor": self.grader_label_mass_floor,
+            "max_concurrency": self.grader_max_concurrency,
+            "max_queued_tokens": self.grader_max_queued_tokens,
+        }
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The environment's settings; ``overrides`` that are not None go first (command-line flags).
+
+    Raises `SettingsError` with a line for each bad value, which names the variable but never repeats the value.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        problems = [
+            f"{PREFIX}{'.'.join(map(str, details['loc'])).upper()}: {_lowered(details['msg'])}"
+            for details in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("; ".join(problems)) from None
+
+
+def _lowered(message: str) -> str:
+    return message[:1].lower() + message[1:]
