@@ -19,8 +19,9 @@ from grader.backends.registry import create_backend
 from grader.cache.memory import MemoryCache
 from grader.cache.redis import RedisCache
 from grader.errors import BackendUnavailable
+from grader.events import Listener, ignore
 from grader.grader import Grader
-from grader.grades import Unscorable
+from grader.grades import Grade, Unscorable
 from grader.tasks import GradeTask
 from models.conversations import Message
 from models.errors import RBRError
@@ -201,12 +202,7 @@ def assemble(
 ) -> Service:
     """A service of parts that exist."""
     metrics = Metrics()
-    grader = Grader(
-        backend,
-        memory=MemoryCache(settings.cache_memory_megabytes * 1024 * 1024),
-        remote=_redis(settings),
-        listener=metrics.on_chain,
-    )
+    grader = _grader(settings, backend, metrics.on_chain)
     metrics.watch_grader(grader)
     registry = Registry()
     scorer = Scorer(registry, grader, metrics.on_scoring)
@@ -222,6 +218,22 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         yield service
     finally:
         await service.aclose()
+
+
+@asynccontextmanager
+async def open_grader(settings: Settings) -> AsyncIterator[Grader]:
+    """A started grader alone, for commands that have no weights yet. Raises `grader.errors.BackendUnavailable`."""
+    grader = _grader(settings, create_backend(settings.grader, **settings.grader_options()), ignore)
+    try:
+        await grader.start()
+        yield grader
+    finally:
+        await grader.aclose()
+
+
+def _grader(settings: Settings, backend: Backend, listener: Listener) -> Grader:
+    memory: MemoryCache[Grade] = MemoryCache(settings.cache_memory_megabytes * 1024 * 1024)
+    return Grader(backend, memory=memory, remote=_redis(settings), listener=listener)
 
 
 def _load_weights(settings: Settings, policy: Policy) -> RewardWeights:

@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         return str(host), int(port)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """uvicorn's signal handler. Unlike uvicorn's own it does not raise the signal again: stopping is a success."""
         delay = self.service.settings.drain_delay_seconds
         if self.service.draining:
