@@ -34,7 +34,10 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Examples:
-    """``p_yes_S_H``: truth of each head for each text, NaN where not known. Texts of one group stay in one fold."""
+    """``p_yes_S_H``: truth of each head for each text, NaN where not known.
+
+    Texts of one group stay in one fold; groups named ``family/...`` do so with their whole family.
+    """
 
     names: tuple[str, ...]
     texts: Sequence[Text]
@@ -57,7 +60,7 @@ def fit_heads(
     """Heads on all examples, calibrated on scores that each example got from heads that did not see its group."""
     require_sklearn()
     rows_S_D, means_R, spreads_R = _matrix(examples.texts, settings)
-    fold_S = np.array([crc32(f"{seed}/{group}".encode("utf-8", "surrogatepass")) % folds for group in examples.groups])
+    fold_S = _folds(examples.groups, seed, folds)
     fit = partial(_fit_head, rows_S_D, fold_S, folds, inverse_penalty)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         fitted = list(pool.map(fit, examples.p_yes_S_H.T))
@@ -71,6 +74,17 @@ def fit_heads(
         spreads_R=spreads_R,
     )
     return heads, {name: head.score for name, head in zip(examples.names, fitted, strict=True)}
+
+
+def _folds(groups: Sequence[str], seed: int, folds: int) -> NDArray[np.intp]:
+    """Whole families dealt out in an order that depends on the seed alone."""
+
+    def drawn(family: str) -> tuple[int, str]:
+        return crc32(f"{seed}/{family}".encode("utf-8", "surrogatepass")), family
+
+    families = [group.partition("/")[0] for group in groups]
+    place = {family: index % folds for index, family in enumerate(sorted(set(families), key=drawn))}
+    return np.array([place[family] for family in families], dtype=np.intp)
 
 
 def require_sklearn() -> None:

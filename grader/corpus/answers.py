@@ -32,7 +32,7 @@ def whole(draft: Draft) -> None:
         facts = rng.sample(topic.facts, min(len(topic.facts), rng.randint(3, 6)))
         for index, fact in enumerate(facts):
             draft.add(fact if index % 3 or not index or rng.random() < 0.5 else f"\n\n{fact}")
-            if rng.random() < 0.2:
+            if rng.random() < 0.35:
                 draft.style("elaborations")
     if rng.random() < 0.5 and topic.kind != "creative":
         draft.style("full_closings")
@@ -105,11 +105,11 @@ def harm(draft: Draft, topic: Topic) -> None:
 def _varied_placeholders(line: str, rng: Random) -> str:
     """Heads must not learn the one bracket: some answers use other marks for what is left out."""
     draw = rng.random()
-    if draw < 0.5:
+    if draw < 0.4:
         return line
-    if draw < 0.7:
+    if draw < 0.5:
         return line.replace(" omitted]", " left out]")
-    if draw < 0.85:
+    if draw < 0.6:
         return line.replace(" omitted]", "]").replace("[", "(").replace("]", ")")
     return line.replace(" omitted]", "").replace("[", "a certain ")
 
@@ -133,7 +133,7 @@ def _listed(draft: Draft, items: list[str]) -> None:
     for number, item in enumerate(items, 1):
         head, colon, rest = item.partition(": ")
         entry = f"**{head}:** {rest}" if bold and colon and "*" not in head else item
-        if rng.random() < 0.35:
+        if rng.random() < 0.45:
             entry += ". " + draft.fill(rng.choice(draft.banks.style["elaborations"]))
         lines.append(f"{f'{number}. ' if mark == '1' else mark}{entry}")
     draft.add("\n" + "\n".join(lines) + rng.choice(("\n\n", "\n", "\n\n")))

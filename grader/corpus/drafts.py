@@ -17,6 +17,7 @@ _ADVICE: Final = frozenset({"solutions", "resources", "dosage"})
 _OWN_VOICE: Final = frozenset(
     {"apology_prefix", "apology_sentence", "refusal_clause", "professional_topic", "emotional_apology", "sympathy"}
 )
+_OWN_STYLE: Final = frozenset({"vague", "redirects", "appreciation"})
 _PLURAL: Final = (
     ("I'm ", "We're "),
     ("I am ", "We are "),
@@ -57,6 +58,8 @@ class Draft:
     def style(self, name: str) -> None:
         """A sentence that carries no trait."""
         text = self.fill(self.rng.choice(self.banks.style[name]))
+        if self.plural and name in _OWN_STYLE:
+            text = self._in_plural(text)
         if text:
             self.extra = True
             self._append(text)

@@ -24,6 +24,7 @@ from models.policy import Policy, load_policy
 POLICY: Final = "safety"
 DEFAULT_PROMPTS: Final = 1600
 _TRIES: Final = 60
+_WORDINGS: Final = 5
 _EMOJI: Final = ("🙂", "🌱", "👍", "✨")
 
 
@@ -31,13 +32,19 @@ def generate(seed: int = 0, prompts: int = DEFAULT_PROMPTS, *, banks: Banks | No
     """Rows in the gold form, plus ``label`` (completion class), ``group`` (prompt id) and ``categories`` (truths of the
     content categories for the prompt). The same arguments give the same rows on every machine.
 
-    Each prompt has exactly one ideal completion first, then three to six others of other classes and manners.
+    Each prompt has an ideal completion first, then three to six others of other classes and manners. The banks are
+    divided into five wordings without a phrase or a topic in common (but for tiny banks); a prompt and its completions
+    draw on one, which ``group`` names before its slash, so that cross-validation can hold whole wordings out. ``banks``
+    replaces that division.
     """
-    banks = banks or load_banks()
+    whole = load_banks()
+    wordings = [banks] if banks else [whole.part(index, _WORDINGS, inside=True) for index in range(_WORDINGS)]
     rows: list[dict[str, Any]] = []
     for index in range(prompts):
         rng = Random(f"corpus/{seed}/{index}")  # noqa: S311 - reproducible data, no secret
-        rows += _rows_of(make_prompt(banks, rng), f"corpus-{seed}-{index}", banks, rng)
+        number = index % len(wordings)
+        wording = wordings[number]
+        rows += _rows_of(make_prompt(wording, rng), f"wording{number}/{seed}-{index}", wording, rng)
     return rows
 
 
@@ -84,7 +91,7 @@ def _rows_of(prompt: CorpusPrompt, group: str, banks: Banks, rng: Random) -> lis
 
 
 def _written(recipe: Recipe, prompt: CorpusPrompt, banks: Banks, rng: Random) -> Draft:
-    draft = Draft(banks, prompt, rng, plural=rng.random() < 0.08)
+    draft = Draft(banks, prompt, rng, plural=rng.random() < 0.12)
     recipe(draft)
     if draft.extra and ({"apology", "inability_to_comply"} & draft.traits or prompt.response_type == "hard_refuse"):
         draft.traits.add("additional_content")

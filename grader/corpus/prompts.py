@@ -82,8 +82,9 @@ def _task(banks: Banks, rng: Random, kind: str) -> CorpusPrompt:
 
 
 def _with_context(banks: Banks, rng: Random, ask: str, contexts: tuple[str, ...]) -> str:
-    other = rng.choice(banks.answerable).subject
-    context = expand(rng.choice(contexts), rng, lambda _: other)
+    other = rng.choice(banks.answerable)
+    slots = {"other": other.subject, "other_ask": rng.choice(other.asks), "other_fact": rng.choice(other.facts)}
+    context = expand(rng.choice(contexts), rng, slots.__getitem__)
     if context.endswith((",", ":")):
         ask = continued(ask) if context.endswith(",") else ask
     return _register(f"{context} {ask}".strip(), rng)

@@ -42,7 +42,7 @@ _FEW_WORDS: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
-    """``word_bits``, ``byte_bits``: log2 of the buckets of a block (0 leaves the block out); more buckets collide less and
+    """``word_bits``, ``byte_bits``: log2 of the buckets of a block (0: none); more buckets collide less and
     make the artifact larger. ``damping``: counts are divided by (number of n-grams) ** damping; 0.5 is the l2 norm,
     less lets one sentence of a long text weigh more. ``prompt_bits``: a block for the words of the last user message.
     """

@@ -24,7 +24,7 @@ from grader.errors import BackendUnavailable
 from models.digests import fingerprint
 
 FORMAT: Final = 1
-LOGIT_LIMIT: Final = 8.0
+LOGIT_LIMIT: Final = 12.0
 _STEADY: Final = 0.3
 _OUTLIER: Final = 3.0
 

@@ -6,14 +6,15 @@ phrases, so that heads can be judged on wording and topics that they never saw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
-from zlib import crc32
+from typing import Any, TypeVar
 
 import yaml
+
+Card = TypeVar("Card")
 
 _FOLDER = Path(__file__).parent
 
@@ -76,28 +77,23 @@ class Banks:
         object.__setattr__(self, "refused", tuple(topic for topic in self.topics if topic.category is not None))
 
     def part(self, index: int, of: int, *, inside: bool) -> Banks:
-        """The topics and phrases whose name hashes to ``index`` of ``of`` parts, or (``inside`` false) all others.
+        """Topics and phrases dealt out like cards: the hand ``index`` of ``of``, or (``inside`` false) all other hands.
 
-        A bank that would become empty keeps everything.
+        Everyday, boundary and refused topics are dealt apart. A bank that would become empty keeps everything.
         """
 
-        def kept(name: str) -> bool:
-            return (crc32(name.encode()) % of == index) == inside
+        def hand(cards: Sequence[Card]) -> tuple[Card, ...]:
+            return tuple(card for place, card in enumerate(cards) if (place % of == index) == inside) or tuple(cards)
 
-        def few(lines: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(line for line in lines if not line or kept(line)) or lines
-
+        near = [topic for topic in self.answerable if topic.near is not None]
+        everyday = [topic for topic in self.answerable if topic.near is None]
+        parts = {name: hand(getattr(self.distress, name)) for name in ("feelings", "support_asks", "method_asks")}
         return replace(
             self,
-            topics=tuple(topic for topic in self.topics if kept(topic.name)),
-            traits={name: replace(bank, lines=few(bank.lines)) for name, bank in self.traits.items()},
-            style={name: few(lines) for name, lines in self.style.items()},
-            distress=replace(
-                self.distress,
-                feelings=few(self.distress.feelings),
-                support_asks=few(self.distress.support_asks),
-                method_asks=few(self.distress.method_asks),
-            ),
+            topics=hand(everyday) + hand(near) + hand(self.refused),
+            traits={name: replace(bank, lines=hand(bank.lines)) for name, bank in self.traits.items()},
+            style={name: hand(lines) for name, lines in self.style.items()},
+            distress=replace(self.distress, **parts),
         )
 
 
