@@ -22,7 +22,10 @@ def answer_view(completion: Conversation) -> Conversation | None:
 
     A completion without thinking is returned as it is. Example: ``<think>Hm.</think>Yes.`` becomes ``Yes.``
     """
-    if not any("<" in message.content for message in completion):  # one byte is found 30 times faster than a tag
+    for message in completion:
+        if "<" in message.content:  # one byte is found 30 times faster than a tag
+            break
+    else:
         return completion
     answers = []
     for message in completion:

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from grader.grades import INVALID_TEXT
-from models.conversations import Conversation
+from models.conversations import Conversation, Message
 from models.reward import MISSING_BASE_REWARD
 from models.samples import Sample
 
@@ -66,7 +66,10 @@ class BadSample(NamedTuple):
 
 
 def find_problem(sample: Sample, answer: Conversation | None, response_types: Container[str]) -> Problem | None:
-    """What makes the sample unusable whatever a grader says; ``answer`` is its answer view."""
+    """What makes the sample unusable whatever a grader says; ``answer`` is its answer view.
+
+    Plain loops: this runs for every sample, and a generator costs as much as all of it.
+    """
     base = sample.base_reward
     if base is not None and not isfinite(base):
         return Problem(BASE_NOT_FINITE, "the base reward is not a finite number", "base_reward")
@@ -74,7 +77,10 @@ def find_problem(sample: Sample, answer: Conversation | None, response_types: Co
         return Problem(COST_NOT_FINITE, "a cost is not a finite number", "costs")
     if sample.response_type is not None and sample.response_type not in response_types:
         return Problem(UNKNOWN_RESPONSE_TYPE, "the policy has no such response type", "response_type")
-    if not _says_something(sample.prompt):
+    for message in sample.prompt:
+        if _speaks(message):
+            break
+    else:
         return Problem(EMPTY_PROMPT, "the prompt is empty", "prompt")
     return _completion_problem(sample.completion, answer)
 
@@ -82,19 +88,20 @@ def find_problem(sample: Sample, answer: Conversation | None, response_types: Co
 def _completion_problem(completion: Conversation, answer: Conversation | None) -> Problem | None:
     if not completion:
         return Problem(EMPTY_COMPLETION, "the completion is empty", "completion")
-    if completion[0].role != "assistant" or any(m.role not in ("assistant", "tool") for m in completion[1:]):
-        detail = "the completion holds messages that are neither the assistant's nor a tool's answer to it"
-        return Problem(NOT_ASSISTANT, detail, "completion")
+    expected: tuple[str, ...] = ("assistant",)
+    for message in completion:
+        if message.role not in expected:
+            detail = "the completion holds messages that are neither the assistant's nor a tool's answer to it"
+            return Problem(NOT_ASSISTANT, detail, "completion")
+        expected = ("assistant", "tool")
     if answer is None:
         return Problem(UNCLOSED_THINKING, "the thinking was never closed, so there is no answer", "completion")
-    if not _assistant_says_something(answer):
-        return Problem(EMPTY_COMPLETION, "the completion holds no answer", "completion")
-    return None
+    for message in answer:
+        if message.role == "assistant" and _speaks(message):
+            return None
+    return Problem(EMPTY_COMPLETION, "the completion holds no answer", "completion")
 
 
-def _says_something(conversation: Conversation) -> bool:
-    return any(message.content.strip() or message.tool_calls for message in conversation)
-
-
-def _assistant_says_something(answer: Conversation) -> bool:
-    return any(m.role == "assistant" and (m.tool_calls or m.content.strip()) for m in answer)
+def _speaks(message: Message) -> bool:
+    content = message.content
+    return bool(message.tool_calls or (content and not content.isspace()))

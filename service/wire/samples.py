@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from grader.grades import INVALID_TEXT
@@ -61,13 +62,18 @@ def _to_sample(item: SampleIn, index: int) -> Sample | BadSample:
             group=item.group,
             reasoning=item.reasoning,
             finish_reason=item.finish_reason,
-            response_type=None if item.response_type is None else normalise_name(item.response_type),
+            response_type=None if item.response_type is None else _normalised(item.response_type),
             base_reward=item.base_reward,
             costs=item.costs or _NO_COSTS,
         )
     except _UnsupportedPartError as fault:
         field = str(fault).removeprefix(f"samples.{index}.")
         return BadSample(Problem(UNSUPPORTED_CONTENT, "only text can be graded", field), item.id, item.group)
+
+
+@lru_cache(maxsize=256)
+def _normalised(name: str) -> str:
+    return normalise_name(name)
 
 
 def _conversation(messages: list[MessageIn], place: str) -> Conversation:
