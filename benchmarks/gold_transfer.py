@@ -59,8 +59,12 @@ def print_table(by_type: dict[str, list[tuple[float | None, int]]]) -> None:
     table = Table("response type", "rows", "rewarded", "Spearman", "p-value", box=None)
     for name, pairs in sorted(by_type.items()):
         valid = [(reward, rank) for reward, rank in pairs if reward is not None]
+        counts = (name, str(len(pairs)), str(len(valid)))
+        if len({rank for _, rank in valid}) < 2:
+            table.add_row(*counts, "undefined: one class only")
+            continue
         correlation, p_value = spearmanr(*zip(*valid, strict=True))
-        table.add_row(name, str(len(pairs)), str(len(valid)), f"{correlation:.3f}", f"{p_value:.1e}")
+        table.add_row(*counts, f"{correlation:.3f}", f"{p_value:.1e}")
     Console().print(table)
 
 

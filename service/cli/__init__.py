@@ -7,21 +7,34 @@ import sys
 import typer
 
 from models.errors import PolicyError, RBRError
-from service.cli import corpus, distill, fit, policy, score, serve
+from service.cli.corpus import corpus
+from service.cli.distill import distill
+from service.cli.fit import fit
+from service.cli.policy import app as policy
+from service.cli.score import score
+from service.cli.serve import serve
+from service.logs import configure_logging
 
 app = typer.Typer(
     name="rbr",
-    help="Rule-based rewards for reinforcement learning of language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("serve")(serve.serve)
-app.command("score")(score.score)
-app.command("fit")(fit.fit)
-app.command("distill")(distill.distill)
-app.command("corpus")(corpus.corpus)
-app.add_typer(policy.app, name="policy")
+
+
+@app.callback()
+def rbr() -> None:
+    """Rule-based rewards for reinforcement learning of language models."""
+    configure_logging("warning", "console")
+
+
+app.command()(serve)
+app.command()(score)
+app.command()(fit)
+app.command()(distill)
+app.command()(corpus)
+app.add_typer(policy, name="policy")
 
 
 def main() -> None:

@@ -40,6 +40,8 @@ def _print(report: PolicyReport) -> None:
             counts = (kind.propositions, kind.assignments, kind.overlaps, kind.gaps)
             table.add_row(name, *(f"{count:,}" for count in counts))
         console.print(table)
+    for warning in report.warnings:
+        errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     for problem in report.errors:
         errors.print(str(problem), markup=False, highlight=False, soft_wrap=True)
     if report.valid:

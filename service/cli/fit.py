@@ -1,0 +1,85 @@
+"""`rbr fit`: the weights that best order labelled completions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from models.fit import fit_weights
+from models.policy import Policy, load_policy
+from models.reward import RewardWeights, write_weights
+from models.rows import read_rows
+from service.cli.console import JsonOption, console, print_json
+from service.cli.grading import grade_rows
+from service.cli.options import OutOption, PolicyOption, RedisOption
+from service.settings import load_settings
+
+
+def fit(
+    comparisons: Annotated[Path, typer.Argument(help="Labelled completions (JSONL), several to a prompt.")],
+    out: OutOption,
+    policy: PolicyOption = None,
+    grader: Annotated[
+        str | None, typer.Option(help="Grade the completions with BACKEND[:WHERE]; else with the file's propositions.")
+    ] = None,
+    margin: Annotated[float, typer.Option(help="By how much the better completion should lead.")] = 1.0,
+    l2: Annotated[float, typer.Option(help="Raising it shrinks all weights.")] = 1e-4,
+    l1: Annotated[float, typer.Option(help="Raising it makes more weights zero.")] = 0.0,
+    grader_identity: Annotated[
+        str, typer.Option(help="Who graded the file's propositions; weights serve only that grader.")
+    ] = "labels",
+    *,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Zero weights for response types without comparisons.")
+    ] = False,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fit the rule-based reward by the hinge loss over ranked pairs of the same prompt, and write the weights."""
+    settings = load_settings(policy=policy, grader=grader, redis_url=redis_url)
+    rules = load_policy(settings.policy)
+    rows = list(read_rows(comparisons))
+    if grader is not None:
+        rows, grader_identity = asyncio.run(grade_rows(rows, rules, settings))
+    weights = fit_weights(
+        rules, rows, grader_identity=grader_identity, margin=margin, l2=l2, l1=l1, allow_missing=allow_missing
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_weights(_reproducible(weights), out)
+    if json:
+        print_json({"response_types": _figures(weights), "weights": str(out)})
+    else:
+        _print(weights, rules, out)
+
+
+def _figures(weights: RewardWeights) -> Mapping[str, Mapping[str, Any]]:
+    figures: Any = weights.report["response_types"]
+    return dict(figures)
+
+
+def _reproducible(weights: RewardWeights) -> RewardWeights:
+    """Without the time that the fit took: the same comparisons make the same file."""
+    figures = {
+        name: {key: figure for key, figure in report.items() if key != "seconds"}
+        for name, report in _figures(weights).items()
+    }
+    return replace(weights, report={**weights.report, "response_types": figures})
+
+
+def _print(weights: RewardWeights, policy: Policy, out: Path) -> None:
+    table = Table("response type", "pairs", "hinge", "gap", "errors", "errors of base alone", box=None)
+    for name, figures in _figures(weights).items():
+        rates = [_percent(figures[key]) for key in ("error_rate", "error_rate_base")]
+        table.add_row(name, f"{figures['pairs']:,}", f"{figures['hinge']:.4f}", f"{figures['gap']:.1e}", *rates)
+    console.print(table)
+    console.print(f"weights for policy {policy.name} and grader {weights.grader_identity}: {out}", markup=False)
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.1f}%"

@@ -1,0 +1,76 @@
+"""Grades the rows of a data file, for commands that learn from grades."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from grader.grades import BACKEND_ERROR, BACKEND_UNAVAILABLE, DEADLINE_EXCEEDED, MALFORMED_ANSWER
+from models.errors import FitError
+from models.policy import Policy
+from models.reward import RewardWeights, Snapshot
+from models.rows import Row
+from service.bootstrap import open_grader
+from service.cli.console import errors, progress
+from service.registry import Registry
+from service.scorer import ScoreOptions, Scorer
+from service.scoring.results import GradesResult
+from service.settings import Settings
+
+CHUNK: Final = 256
+_GRADER_FAULTS: Final = frozenset({BACKEND_ERROR, BACKEND_UNAVAILABLE, DEADLINE_EXCEEDED, MALFORMED_ANSWER})
+
+
+async def grade_rows(rows: Sequence[Row], policy: Policy, settings: Settings) -> tuple[list[Row], str]:
+    """The rows with P(yes) of every proposition of their response type, and the grader's identity.
+
+    Rows that no grader could grade (an empty completion) are left out, with a warning that counts them.
+    Raises `FitError` where the grader failed: weights fitted to what is left would be those of another data set.
+    """
+    graded: list[Row] = []
+    left_out: Counter[str] = Counter()
+    async with open_grader(settings) as grader:
+        identity = grader.backend.identity
+        scorer = Scorer(Registry([Snapshot(policy, _before_fit(policy, identity))]), grader)
+        with progress() as bar:
+            task = bar.add_task(f"grading with {identity}", total=len(rows))
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                batch = await scorer.grade([row.sample for row in chunk], ScoreOptions())
+                for number, (row, result) in enumerate(zip(chunk, batch.results, strict=True), start=start + 1):
+                    if result.problem is None:
+                        graded.append(_with_grades(row, result))
+                    else:
+                        left_out[_reason(result, number)] += 1
+                bar.advance(task, len(chunk))
+    for reason, count in left_out.items():
+        errors.print(f"warning: {count} of {len(rows)} rows left out: {reason}", markup=False)
+    return graded, identity
+
+
+def _with_grades(row: Row, result: GradesResult) -> Row:
+    p_yes = {name: view.p_yes for name, view in result.propositions.items() if view is not None}
+    return replace(row, sample=replace(row.sample, response_type=result.response_type), propositions=p_yes)
+
+
+def _reason(result: GradesResult, number: int) -> str:
+    problem = result.problem
+    if problem is None or problem.reason in _GRADER_FAULTS:
+        raise FitError(f"row {number}: the grader failed ({problem and problem.detail}); fit again when it answers")
+    return problem.reason
+
+
+def _before_fit(policy: Policy, grader_identity: str) -> RewardWeights:
+    """Zero weights: grading needs a snapshot, and there are no weights yet."""
+    return RewardWeights(
+        policy=policy.name,
+        values={
+            name: dict.fromkeys((feature.name for feature in kind.features), 0.0)
+            for name, kind in policy.response_types.items()
+        },
+        offsets=dict.fromkeys(policy.response_types, 0.0),
+        rules_fingerprints={name: kind.rules_fingerprint for name, kind in policy.response_types.items()},
+        grader_identity=grader_identity,
+    )

@@ -1,0 +1,130 @@
+"""`rbr score`: rewards for a file of completions, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any, BinaryIO, Final
+
+import orjson
+import typer
+from rich.table import Table
+
+from models.rows import Row, read_rows
+from service.bootstrap import open_service
+from service.cli.console import JsonOption, console, print_json, progress
+from service.cli.options import (
+    AllowUnfittedOption,
+    GraderOption,
+    OutOption,
+    PolicyOption,
+    RedisOption,
+    WeightsOption,
+)
+from service.scorer import ScoreOptions, Scorer
+from service.scoring.results import SampleResult
+from service.settings import Settings, load_settings
+from service.wire.replies import result_document
+
+CHUNK: Final = 256
+
+
+@dataclass
+class Summary:
+    """Counts over the file: rewards by response type, unscorable rows by reason."""
+
+    rewards: dict[str, list[float]] = field(default_factory=dict)
+    invalid: Counter[str] = field(default_factory=Counter)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+    def add(self, result: SampleResult) -> None:
+        if result.problem is not None:
+            self.invalid[result.problem.reason] += 1
+        elif result.reward is not None:
+            self.rewards.setdefault(result.response_type or "none", []).append(result.reward)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "valid": sum(map(len, self.rewards.values())),
+            "invalid": dict(self.invalid),
+            "response_types": {
+                name: {"rows": len(rewards), "mean_reward": fmean(rewards)} for name, rewards in self.rewards.items()
+            },
+            **self.fingerprints,
+        }
+
+    def print(self) -> None:
+        table = Table("response type", "rows", "lowest", "mean", "highest", box=None)
+        for name, rewards in sorted(self.rewards.items()):
+            figures = (min(rewards), fmean(rewards), max(rewards))
+            table.add_row(name, f"{len(rewards):,}", *(f"{figure:+.2f}" for figure in figures))
+        console.print(table)
+        for reason, count in self.invalid.most_common():
+            console.print(f"{count:,} not scored: {reason}", markup=False)
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help="Rows with a prompt and a completion each (JSONL).")],
+    out: OutOption,
+    grader: GraderOption = None,
+    policy: PolicyOption = None,
+    weights: WeightsOption = None,
+    *,
+    allow_unfitted: AllowUnfittedOption = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Add every proposition and contribution.")] = False,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Score every row; writes one result a line, in the order of the rows.
+
+    A row that cannot be scored has a reason instead of a reward.
+    """
+    settings = load_settings(
+        grader=grader, policy=policy, weights=weights, allow_unfitted=allow_unfitted, redis_url=redis_url
+    )
+    rows = list(read_rows(file))
+    summary = asyncio.run(_score(rows, settings, out, explain=explain))
+    if json:
+        print_json({"rows": len(rows), "out": str(out), **summary.to_json()})
+    else:
+        summary.print()
+
+
+async def _score(rows: Sequence[Row], settings: Settings, out: Path, *, explain: bool) -> Summary:
+    summary = Summary()
+    async with open_service(settings) as service:
+        snapshot = service.registry.choose()
+        summary.fingerprints = {"policy": snapshot.policy.fingerprint, "weights": snapshot.weights.fingerprint}
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("wb") as lines, progress() as bar:
+            task = bar.add_task("scoring", total=len(rows))
+            for chunk in chunks(rows):
+                await _score_chunk(service.scorer, chunk, lines, summary, explain=explain)
+                bar.advance(task, len(chunk))
+    return summary
+
+
+async def _score_chunk(
+    scorer: Scorer, chunk: Sequence[Row], lines: BinaryIO, summary: Summary, *, explain: bool
+) -> None:
+    batch = await scorer.score([row.sample for row in chunk], ScoreOptions(explain=explain))
+    for result in batch.results:
+        summary.add(result)
+        lines.write(orjson.dumps(result_document(result), option=orjson.OPT_APPEND_NEWLINE))
+
+
+def chunks(rows: Iterable[Row], size: int = CHUNK) -> Iterator[list[Row]]:
+    """At least ``size`` rows each (the last: what is left), never cut between neighbours of one group."""
+    chunk: list[Row] = []
+    for _, group in groupby(rows, key=lambda row: row.sample.group):
+        chunk += group
+        if len(chunk) >= size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
