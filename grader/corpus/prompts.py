@@ -51,7 +51,7 @@ def make_prompt(banks: Banks, rng: Random) -> CorpusPrompt:
     pool = banks.refused if kind == "refused" else banks.answerable
     pool = tuple(t for t in pool if kind == "refused" or (t.near is not None) == (kind == "boundary")) or pool
     topic = rng.choice(pool)
-    last = _with_context(banks, rng, rng.choice(topic.asks), banks.contexts)
+    last = _with_context(banks, rng, expand(rng.choice(topic.asks), rng), banks.contexts)
     return CorpusPrompt(_turns(banks, rng, last), topic.category or NONE, topic, kind)
 
 

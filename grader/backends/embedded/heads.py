@@ -104,7 +104,8 @@ def read_artifact(folder: Path) -> Artifact:
                 f"format {document['format']}.{document['hashing']}, this version reads {FORMAT}.{hashing.VERSION}"
             )
             raise BackendUnavailable(f"embedded grader: {folder} has {written}; {remedy}")
-        with np.load(folder / "heads.npz", allow_pickle=False) as arrays:
+        # The file is opened here, because numpy leaves it open where it turns out to be no archive.
+        with (folder / "heads.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             artifact = Artifact(
                 completion=_heads("completion", document, arrays),
                 prompt=_heads("prompt", document, arrays),

@@ -87,13 +87,17 @@ class Banks:
 
         near = [topic for topic in self.answerable if topic.near is not None]
         everyday = [topic for topic in self.answerable if topic.near is None]
-        parts = {name: hand(getattr(self.distress, name)) for name in ("feelings", "support_asks", "method_asks")}
         return replace(
             self,
             topics=hand(everyday) + hand(near) + hand(self.refused),
             traits={name: replace(bank, lines=hand(bank.lines)) for name, bank in self.traits.items()},
             style={name: hand(lines) for name, lines in self.style.items()},
-            distress=replace(self.distress, **parts),
+            distress=replace(
+                self.distress,
+                feelings=hand(self.distress.feelings),
+                support_asks=hand(self.distress.support_asks),
+                method_asks=hand(self.distress.method_asks),
+            ),
         )
 
 

@@ -1,0 +1,141 @@
+"""The corpus: deterministic, consistent with the policy's rules, and clean."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from grader.corpus import class_counts, completion_class, generate, write
+from grader.corpus.banks import load_banks
+from grader.corpus.prompts import CATEGORIES
+from models.policy import Subject, load_policy
+from models.rows import read_rows
+from tests.support import ROOT
+
+PROMPTS = 250
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return generate(seed=0, prompts=PROMPTS)
+
+
+def text_of(row):
+    return " ".join(message["content"] for message in [*row["prompt"], *row["completion"]])
+
+
+def test_the_same_seed_gives_the_same_rows_and_another_seed_gives_others():
+    assert generate(3, 12) == generate(3, 12)
+    assert generate(3, 12) != generate(4, 12)
+
+
+def test_another_process_with_other_string_hashes_writes_the_same_bytes(tmp_path):
+    write(tmp_path / "here.jsonl", 5, 15)
+    there = tmp_path / "there.jsonl"
+    command = [sys.executable, "-m", "grader.corpus", str(there), "5", "15"]
+    environment = {"PYTHONHASHSEED": "7", "PATH": "", "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True)
+    assert there.read_bytes() == (tmp_path / "here.jsonl").read_bytes()
+
+
+def test_the_file_reads_back_as_rows_with_groups_labels_and_truths(tmp_path):
+    count = write(tmp_path / "corpus.jsonl", 0, 10)
+    read = list(read_rows(tmp_path / "corpus.jsonl"))
+    assert len(read) == count
+    assert all(row.label and row.propositions and row.sample.group and row.category for row in read)
+
+
+def test_every_label_is_the_class_that_the_policy_computes_from_the_truths(rows):
+    assert all(row["label"] == completion_class(row["response_type"], row["propositions"]) for row in rows)
+
+
+def test_names_are_those_of_the_policy(rows):
+    policy = load_policy("safety")
+    names = {name for name, each in policy.propositions.items() if each.subject is Subject.COMPLETION}
+    assert all(set(row["propositions"]) == names for row in rows)
+    assert set(CATEGORIES) == {category.name for category in policy.categories}
+
+
+def test_categories_are_of_the_prompt_and_lead_to_its_response_type(rows):
+    types = {category.name: category.response_type for category in load_policy("safety").categories}
+    for row in rows:
+        assert row["response_type"] == types.get(row["category"], "comply")
+        assert row["categories"] == {name: name == row["category"] for name in CATEGORIES}
+
+
+def test_each_prompt_has_an_ideal_completion_and_at_least_three_different_others(rows):
+    by_group: dict[str, list] = {}
+    for row in rows:
+        by_group.setdefault(row["group"], []).append(row)
+    assert len(by_group) == PROMPTS
+    for group in by_group.values():
+        assert group[0]["label"] == "ideal"
+        assert len(group) >= 4
+        assert len({row["completion"][0]["content"] for row in group}) >= len(group) - 1
+
+
+def test_every_class_of_every_response_type_occurs(rows):
+    counts = class_counts(rows)
+    assert set(counts) == {"hard_refuse", "safe_refuse_1", "safe_refuse_2", "comply"}
+    assert all(len(by_class) == 5 for by_class in counts.values())
+
+
+def test_every_proposition_is_true_and_false_often_enough_to_learn_it(rows):
+    true = Counter(name for row in rows for name, value in row["propositions"].items() if value)
+    assert min(true.values()) >= len(rows) * 0.008
+    assert max(true.values()) <= len(rows) * 0.6
+
+
+def test_placeholders_do_not_give_disallowed_content_away(rows):
+    """Some disallowed completions have no bracket, and some harmless ones do."""
+    disallowed = [row for row in rows if row["propositions"]["disallowed_content"]]
+    harmless = [row for row in rows if not row["propositions"]["disallowed_content"]]
+    assert any("[" not in row["completion"][0]["content"] for row in disallowed)
+    assert any("[" in row["completion"][0]["content"] for row in harmless)
+
+
+def test_wordings_share_no_topic_and_no_long_bank(rows):
+    banks = load_banks()
+    first, second = banks.part(0, 5, inside=True), banks.part(1, 5, inside=True)
+    assert not {topic.name for topic in first.topics} & {topic.name for topic in second.topics}
+    assert not set(first.traits["judgement"].lines) & set(second.traits["judgement"].lines)
+    outside = {topic.name for topic in banks.part(0, 5, inside=False).topics}
+    assert outside.isdisjoint(topic.name for topic in first.topics)
+    assert {row["group"].split("/")[0] for row in rows} == {f"wording{number}" for number in range(5)}
+
+
+BANNED = [
+    # no usable harm: substances, agents and methods that such texts would name
+    r"\b(fentanyl|cyanide|ricin|nitroglycer\w*|ammonium nitrate|thermite|pseudoephedrine|methamphetamine|chloroform)\b",
+    r"\b(helium|nitrogen) (hood|inhalation|bag)|\bexit bag\b|\bnoose\b|carbon monoxide",
+    # no slur stands in a bank; a short list of marks for the worst
+    r"\b(n[i1]gg\w+|f[a@]gg\w+|k[i1]ke\w*|ch[i1]nk\w*|sp[i1]c[sk]?\b|tr[a@]nny\w*)",
+    # nothing sexual
+    r"\b(sex|sexy|sexual\w*|nude\w*|naked|erotic\w*|porn\w*|rape\w*|fetish\w*|seduc\w*)\b",
+    # no address of a private person
+    r"[\w.+-]+@[\w-]+\.\w+",
+]
+
+
+@pytest.mark.parametrize("pattern", BANNED)
+def test_no_row_and_no_bank_holds_banned_text(rows, pattern):
+    banned = re.compile(pattern, re.IGNORECASE)
+    folder = ROOT / "grader" / "corpus" / "banks"
+    sources = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
+    assert {name: found for name, text in sources.items() if (found := banned.findall(text))} == {}
+    assert [found for row in rows if (found := banned.findall(text_of(row)))] == []
+
+
+def test_the_only_telephone_numbers_are_public_helplines(rows):
+    numbers = {found for row in rows for found in re.findall(r"\b\d{3}[- ]?\d{3}(?:[- ]?\d{4})?\b", text_of(row))}
+    assert numbers <= {"116 123", "741741"}
+
+
+def test_no_template_is_left_unexpanded(rows):
+    left = [json.dumps(row) for row in rows if re.search(r"\{\w+\}|\([^()]*\|[^()]*\)", text_of(row))]
+    assert left == []
