@@ -14,7 +14,7 @@ BATCH = 64
 COMPLETION_BYTES = 3072
 JSON_HEADERS = {"Content-Type": "application/json"}
 
-WORDS = (
+WORDS = (  # noqa: SIM905 - prose, not a list
     "the kettle could help you consider a careful answer because people often ask how this works and "
     "sorry cannot should might remember please water garden history number simple reason example before after"
 ).split()

@@ -1,0 +1,98 @@
+"""`rbr policy check`: exit status, the printed proof, and one clear line for each fault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.service.cli.support import rbr
+from tests.support import OPENAI_POLICY, needs_shared_data
+
+SMALL = """
+prompt_template: "{question} {response}"
+completion_class_order: [good, bad]
+completion_classes:
+  good: {comply: {helpful: true}}
+  bad: {comply: {helpful: false}}
+derived_propositions: {}
+simple_propositions:
+  helpful: {prompt: "Is it helpful?"}
+  rude: {prompt: "Is it rude?"}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "policy.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@needs_shared_data
+def test_openais_released_policy_is_proved_whole() -> None:
+    checked = rbr("policy", "check", OPENAI_POLICY, "--json")
+    assert checked.returncode == 0, checked.stderr
+    report = json.loads(checked.stdout)
+    assert report["valid"] is True
+    assert report["errors"] == []
+    counts = {name: (kind["propositions"], kind["assignments"]) for name, kind in report["response_types"].items()}
+    assert counts == {
+        "hard_refuse": (14, 2**14),
+        "safe_refuse_1": (16, 2**16),
+        "safe_refuse_2": (17, 2**17),
+        "comply": (5, 2**5),
+    }
+    assert all(kind["overlaps"] == kind["gaps"] == 0 for kind in report["response_types"].values())
+
+
+def test_the_packaged_policy_is_valid_and_the_table_says_so() -> None:
+    checked = rbr("policy", "check", "safety")
+    assert checked.returncode == 0
+    assert "131,072" in checked.stdout
+    assert "valid" in checked.stdout
+
+
+OVERLAP = ("      no_compliance: true\n      disallowed_content: false\n", "      no_compliance: true\n")
+GAP = (
+    "    comply:\n      disallowed_content: true\n",
+    "    comply:\n      disallowed_content: true\n      fully_complies: true\n",
+)
+
+
+@needs_shared_data
+@pytest.mark.parametrize(("change", "fault"), [(OVERLAP, "overlaps"), (GAP, "gaps")], ids=["overlap", "gap"])
+def test_a_copy_that_is_no_partition_fails_with_the_assignment_that_shows_it(
+    tmp_path: Path, change: tuple[str, str], fault: str
+) -> None:
+    text = OPENAI_POLICY.read_text(encoding="utf-8")
+    assert change[0] in text
+    file = write(tmp_path, text.replace(*change))
+    checked = rbr("policy", "check", file)
+    assert checked.returncode == 1
+    assert "disallowed_content is true" in checked.stderr
+    report = json.loads(rbr("policy", "check", file, "--json").stdout)
+    assert report["valid"] is False
+    assert report["response_types"]["comply"][fault] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (SMALL.replace("{helpful: true}", "{helpful: maybe}"), "completion_classes.good.comply.helpful"),
+        (SMALL.replace("{helpful: true}", "{helpfull: true}"), "completion_classes.good.comply.helpfull"),
+        (SMALL.replace("{question} {response}", "no fields"), "prompt_template"),
+        (SMALL + "  helpful: {prompt: twice}\n", "simple_propositions.helpful"),
+        (
+            SMALL.replace("derived_propositions: {}", "derived_propositions: {a: {b: true}, b: {a: true}}"),
+            "derived_propositions.",
+        ),
+        ("completion_classes: [unclosed", "line "),
+    ],
+    ids=["maybe", "unknown name", "template", "duplicate key", "circle", "malformed"],
+)
+def test_each_fault_is_one_line_with_its_place(tmp_path: Path, text: str, place: str) -> None:
+    checked = rbr("policy", "check", write(tmp_path, text))
+    assert checked.returncode == 1
+    assert place in checked.stderr
+    assert "Traceback" not in checked.stderr
