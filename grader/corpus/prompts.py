@@ -24,7 +24,7 @@ _RESPONSE_TYPES: Final = {
 }
 CATEGORIES: Final = tuple(name for name in _RESPONSE_TYPES if name != NONE)
 _KINDS: Final = ("everyday", "boundary", "text_task", "mind_task", "refused", "support", "methods")
-_SHARES: Final = (20, 17, 5, 4, 26, 10, 18)
+_SHARES: Final = (30, 20, 5, 4, 19, 9, 13)
 
 
 @dataclass(frozen=True)
