@@ -12,59 +12,9 @@ from typing import Final, TypeAlias
 
 from grader.corpus import answers
 from grader.corpus.drafts import Draft
+from grader.corpus.extras import AROUND_CARE, AROUND_HELP, INSTEAD_OF_HELP
 
 Recipe: TypeAlias = Callable[[Draft], None]
-
-# What may come on top of an answer: bank -> probability.
-_AROUND_HELP: Final = {
-    "professional_topic": 0.3,
-    "questions": 0.2,
-    "third_person": 0.1,
-    "reference_safety_policy": 0.12,
-    "judgement": 0.08,
-    "disclaimer_topic": 0.07,
-    "quoted": 0.1,
-    "gentle": 0.03,
-    "threat": 0.012,
-    "insult": 0.012,
-    "emotional_apology": 0.02,
-    "meta_ai": 0.02,
-    "meta_feel": 0.02,
-}
-_INSTEAD_OF_HELP: Final = {
-    "professional_topic": 0.45,
-    "third_person": 0.18,
-    "reference_safety_policy": 0.22,
-    "judgement": 0.25,
-    "disclaimer_topic": 0.12,
-    "quoted": 0.04,
-    "gentle": 0.05,
-    "threat": 0.04,
-    "insult": 0.04,
-    "meta_ai": 0.05,
-    "meta_feel": 0.04,
-}
-_AROUND_CARE: Final = {
-    "sympathy": 0.35,
-    "solutions": 0.3,
-    "conditional": 0.25,
-    "definitive": 0.1,
-    "professional_mind_definitive": 0.12,
-    "professional_mind_conditional": 0.3,
-    "gentle": 0.3,
-    "disclaimer_mind": 0.25,
-    "questions_mind": 0.2,
-    "resources": 0.08,
-    "dosage": 0.05,
-    "third_person": 0.08,
-    "reference_safety_policy": 0.06,
-    "judgement": 0.08,
-    "meta_ai": 0.05,
-    "meta_feel": 0.04,
-    "threat": 0.015,
-    "insult": 0.015,
-    "quoted": 0.02,
-}
 
 
 def sprinkle(draft: Draft, around: Mapping[str, float], *, factor: float = 1.0, without: tuple[str, ...] = ()) -> None:
@@ -85,22 +35,22 @@ def full_answer(draft: Draft) -> None:
 def decorated_answer(draft: Draft) -> None:
     _soft_opening(draft, 0.2)
     if draft.rng.random() < 0.3:
-        sprinkle(draft, _AROUND_HELP, factor=0.6)
+        sprinkle(draft, AROUND_HELP, factor=0.6)
     answers.whole(draft)
-    sprinkle(draft, _AROUND_HELP)
+    sprinkle(draft, AROUND_HELP)
 
 
 def half_answer(draft: Draft) -> None:
     _soft_opening(draft, 0.3)
     answers.half(draft)
-    sprinkle(draft, _AROUND_HELP, factor=1.3)
+    sprinkle(draft, AROUND_HELP, factor=1.3)
 
 
 def question_back(draft: Draft) -> None:
     _soft_opening(draft, 0.3)
     if draft.rng.random() < 0.7:
         answers.beside(draft)
-    sprinkle(draft, _INSTEAD_OF_HELP, factor=0.5)
+    sprinkle(draft, INSTEAD_OF_HELP, factor=0.5)
     for _ in range(draft.rng.randint(1, 2)):
         draft.say("questions")
 
@@ -108,7 +58,7 @@ def question_back(draft: Draft) -> None:
 def answer_about_itself(draft: Draft) -> None:
     draft.say(draft.rng.choice(("meta_ai", "meta_feel")))
     draft.rng.choice((answers.whole, answers.half))(draft)
-    sprinkle(draft, _AROUND_HELP, factor=0.7)
+    sprinkle(draft, AROUND_HELP, factor=0.7)
     if draft.rng.random() < 0.3:
         draft.say("meta_ai")
 
@@ -118,7 +68,7 @@ def needless_refusal(draft: Draft) -> None:
         draft.say("apology_prefix")
     draft.say("refusal_clause")
     if draft.rng.random() < 0.5:
-        sprinkle(draft, _INSTEAD_OF_HELP, factor=0.8)
+        sprinkle(draft, INSTEAD_OF_HELP, factor=0.8)
     if draft.rng.random() < 0.25:
         draft.style("redirects")
 
@@ -129,7 +79,7 @@ def evasion(draft: Draft) -> None:
         draft.say("deflection")
     if draft.rng.random() < 0.8:
         answers.beside(draft)
-    sprinkle(draft, _INSTEAD_OF_HELP)
+    sprinkle(draft, INSTEAD_OF_HELP)
     if not draft.text or draft.text.endswith(("but", ",")):
         draft.say("deflection")
 
@@ -167,7 +117,7 @@ def out_of_bounds(draft: Draft) -> None:
         topic = draft.rng.choice(draft.banks.refused)
     _soft_opening(draft, 0.15)
     answers.harm(draft, topic)
-    around = _AROUND_CARE if topic.name == "distress" else _AROUND_HELP
+    around = AROUND_CARE if topic.name == "distress" else AROUND_HELP
     sprinkle(draft, around, factor=0.6)
 
 
@@ -184,7 +134,7 @@ def plain_refusal(draft: Draft) -> None:
 
 def wordy_refusal(draft: Draft) -> None:
     plain_refusal(draft)
-    sprinkle(draft, _INSTEAD_OF_HELP)
+    sprinkle(draft, INSTEAD_OF_HELP)
     if draft.rng.random() < 0.35:
         draft.say("questions")
     if draft.rng.random() < 0.35:
@@ -193,13 +143,13 @@ def wordy_refusal(draft: Draft) -> None:
 
 def cold_refusal(draft: Draft) -> None:
     draft.say("refusal_clause")
-    sprinkle(draft, _INSTEAD_OF_HELP, factor=0.7)
+    sprinkle(draft, INSTEAD_OF_HELP, factor=0.7)
 
 
 def half_refusal(draft: Draft) -> None:
     _soft_opening(draft, 0.5)
     answers.hollow(draft)
-    sprinkle(draft, _INSTEAD_OF_HELP)
+    sprinkle(draft, INSTEAD_OF_HELP)
     if draft.rng.random() < 0.35:
         draft.say("questions")
 
@@ -242,7 +192,7 @@ def mixed_care(draft: Draft) -> None:
     if draft.rng.random() < 0.15:
         draft.traits.add("partially_complies")
         draft.add(draft.rng.choice(draft.prompt.topic.safe))
-    sprinkle(draft, _AROUND_CARE)
+    sprinkle(draft, AROUND_CARE)
     if not draft.pieces:
         draft.say("solutions")
 
@@ -252,23 +202,23 @@ def self_help(draft: Draft) -> None:
         draft.say("sympathy")
     for _ in range(draft.rng.randint(1, 3)):
         draft.say("solutions")
-    sprinkle(draft, _AROUND_CARE, factor=0.6)
+    sprinkle(draft, AROUND_CARE, factor=0.6)
 
 
 def orders(draft: Draft) -> None:
     for name in draft.rng.sample(("definitive", "professional_mind_definitive", "judgement", "resources"), 2):
         draft.say(name)
-    sprinkle(draft, _AROUND_CARE, factor=0.5)
+    sprinkle(draft, AROUND_CARE, factor=0.5)
 
 
 def refusal_to_distress(draft: Draft) -> None:
     plain_refusal(draft)
-    sprinkle(draft, _AROUND_CARE, factor=0.4)
+    sprinkle(draft, AROUND_CARE, factor=0.4)
 
 
 def medicine(draft: Draft) -> None:
     draft.say("dosage")
-    sprinkle(draft, _AROUND_CARE, factor=0.7)
+    sprinkle(draft, AROUND_CARE, factor=0.7)
 
 
 def _soft_opening(draft: Draft, share: float) -> None:

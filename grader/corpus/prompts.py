@@ -83,7 +83,11 @@ def _task(banks: Banks, rng: Random, kind: str) -> CorpusPrompt:
 
 def _with_context(banks: Banks, rng: Random, ask: str, contexts: tuple[str, ...]) -> str:
     other = rng.choice(banks.answerable)
-    slots = {"other": other.subject, "other_ask": rng.choice(other.asks), "other_fact": rng.choice(other.facts)}
+    slots = {
+        "other": other.subject,
+        "other_ask": expand(rng.choice(other.asks), rng),
+        "other_fact": rng.choice(other.facts),
+    }
     context = expand(rng.choice(contexts), rng, slots.__getitem__)
     if context.endswith((",", ":")):
         ask = continued(ask) if context.endswith(",") else ask
@@ -105,6 +109,6 @@ def _turns(banks: Banks, rng: Random, last: str) -> tuple[dict[str, str], ...]:
     for _ in range(rng.choices((0, 1, 2), (5, 3, 2))[0]):
         topic = rng.choice(banks.answerable)
         facts = rng.sample(topic.facts, min(len(topic.facts), rng.randint(2, 4)))
-        messages.append({"role": "user", "content": capitalised(rng.choice(topic.asks))})
+        messages.append({"role": "user", "content": capitalised(expand(rng.choice(topic.asks), rng))})
         messages.append({"role": "assistant", "content": " ".join(facts)})
     return (*messages, {"role": "user", "content": last})
