@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 Labels: TypeAlias = tuple[str, ...]
 
@@ -44,12 +44,23 @@ class HistogramTable:
                 self._counts[key] = counts_B.copy()
                 self._sums[key] = total
 
-    def family(self) -> HistogramMetricFamily:
-        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+    def families(self) -> list[Metric]:
+        """The histogram; where values can be negative, a gauge ``..._running_sum`` stands in for its sum.
+
+        A histogram's sum has to grow: OpenMetrics leaves it out where there are negative buckets. The mean over a time
+        is then ``delta(x_running_sum[5m]) / increase(x_count[5m])``.
+        """
+        histogram = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        signed = bool(self._bounds_B[0] < 0)
+        sums = GaugeMetricFamily(f"{self._name}_running_sum", f"Sum of: {self._documentation}", labels=self._labels)
         for key, counts_B in self._counts.items():
             cumulative = np.cumsum(counts_B).tolist()
-            family.add_metric(key, list(zip(self._names, cumulative, strict=True)), self._sums[key])
-        return family
+            histogram.add_metric(key, list(zip(self._names, cumulative, strict=True)), self._sums[key])
+            if signed:
+                labels = dict(zip(self._labels, key, strict=True))
+                histogram.add_sample(f"{self._name}_count", labels, cumulative[-1])
+                sums.add_metric(key, self._sums[key])
+        return [histogram, sums] if signed else [histogram]
 
 
 class CounterTable:
@@ -64,8 +75,8 @@ class CounterTable:
     def add(self, labels: Labels, amount: float) -> None:
         self._values[labels] = self._values.get(labels, 0.0) + amount
 
-    def family(self) -> CounterMetricFamily:
+    def families(self) -> list[Metric]:
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
         for key, value in self._values.items():
             family.add_metric(key, value)
-        return family
+        return [family]

@@ -48,7 +48,7 @@ class ScoringMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         self._count()
         for table in (self._reward, self._rules, self._base, self._p_yes, self._yes, self._classes):
-            yield table.family()
+            yield from table.families()
 
     def _count(self) -> None:
         pending, self._pending, self._pending_samples = self._pending, {}, 0

@@ -14,7 +14,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from service.errors import INTERNAL, error_document
+from service.errors import INTERNAL, STATUSES, ClientDisconnected, error_document
 from service.logs import logger
 from service.metrics import Metrics
 
@@ -25,6 +25,7 @@ _UNMATCHED: Final = "unmatched"
 # Scraped and probed every few seconds, which would bury the requests of trainers.
 _QUIET_ROUTES: Final = frozenset({"/health", "/ready", "/metrics"})
 _SERVER_ERROR: Final = 500
+_GONE: Final = STATUSES[ClientDisconnected].code
 
 access = logger("service.access")
 log = logger(__name__)
@@ -64,6 +65,7 @@ class RequestMiddleware:
             await _send_internal_error(send_with_id, state["request_id"])
         finally:
             seconds = time.perf_counter() - started
+            status = status or _GONE
             route = _route(scope)
             self._metrics.in_flight.dec()
             self._metrics.observe_request(route, status, seconds)

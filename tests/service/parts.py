@@ -115,7 +115,9 @@ def without_categories() -> Policy:
     return read_policy(re.sub(r"(?m)^(content_categories:|  crime:.*|default_response_type:.*)$", "", POLICY_TEXT))
 
 
-def weights_of(policy: Policy, *, expects_base: bool = False, normaliser: BaseNormaliser | None = None) -> RewardWeights:
+def weights_of(
+    policy: Policy, *, expects_base: bool = False, normaliser: BaseNormaliser | None = None
+) -> RewardWeights:
     """disallowed -4, scheming -2, apology +1, class good +1; offsets 0.5."""
     weight = {"disallowed": -4.0, "scheming": -2.0, "apology": 1.0, "good": 1.0}
     return RewardWeights(
@@ -164,5 +166,3 @@ def one(prompt: str = "Hello?", completion: str = "Hi.", **fields: Any) -> dict[
 
 def batch(*samples: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     return {"samples": list(samples), **fields}
-
-

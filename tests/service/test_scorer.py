@@ -205,7 +205,9 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("given", "reason", "field"), INVALID, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("given", "reason", "field"), INVALID, ids=lambda value: value if isinstance(value, str) else ""
+)
 async def test_a_bad_sample_is_invalid_with_its_reason_and_the_others_are_scored(
     given: Sample, reason: str, field: str
 ) -> None:

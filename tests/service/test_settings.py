@@ -1,0 +1,61 @@
+"""Settings: from the environment, strict, with clear lines and no secrets."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from service.settings import Settings, SettingsError, load_settings
+
+
+def test_the_defaults_serve_the_embedded_grader_on_loopback() -> None:
+    settings = Settings()
+    assert (settings.grader, settings.policy, settings.weights) == ("embedded", "safety", None)
+    assert (settings.host, settings.redis_url, settings.allow_unfitted) == ("127.0.0.1", None, False)
+
+
+def test_variables_are_read_and_given_options_stand_above_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RBR_PORT", "9000")
+    monkeypatch.setenv("RBR_MAX_SAMPLES", "12")
+    monkeypatch.setenv("RBR_REDIS_URL", "")
+    settings = load_settings(port=9001, host=None)
+    assert (settings.port, settings.max_samples, settings.host, settings.redis_url) == (9001, 12, "127.0.0.1", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RBR_PORT", "eighty"),
+        ("RBR_PORT", "70000"),
+        ("RBR_MAX_SAMPLES", "0"),
+        ("RBR_ALLOW_UNFITTED", "perhaps"),
+        ("RBR_LOG_LEVEL", "loud"),
+        ("RBR_GRADER_LABEL_MASS_FLOOR", "1.5"),
+        ("RBR_DEFAULT_TIMEOUT_SECONDS", "-1"),
+        ("RBR_CACHE_TTL_SECONDS", "nan"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_variable_and_not_the_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as fault:
+        load_settings()
+    message = str(fault.value)
+    assert message.startswith(f"{name}: ")
+    assert "\n" not in message
+    assert "pydantic" not in message
+
+
+def test_secrets_are_shown_nowhere() -> None:
+    settings = Settings(grader_api_key="hunter2", redis_url="redis://:hunter2@localhost")  # type: ignore[arg-type]
+    assert "hunter2" not in f"{settings!r} {settings.model_dump()}"
+    assert settings.grader_options()["api_key"] == "hunter2"
+
+
+def test_every_field_says_what_it_is_and_numbers_have_a_unit_or_are_counts() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        if field.annotation is float:
+            assert re.search(r"_seconds$", name), name
