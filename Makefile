@@ -46,7 +46,7 @@ format: dev  ## rewrite the sources to the house format
 bench: dev redis  ## measure throughput beside its limits; writes benchmarks/results/
 	@.venv-dev/bin/python -m benchmarks.serving $(ARGS)
 
-artifacts: dev  ## regenerate the shipped heads and weights from the corpus (same seed, same files)
+artifacts: dev  ## regenerate the shipped heads and weights from the corpus (heads may differ in the last bits between machines)
 	@.venv-dev/bin/rbr corpus --out .cache/corpus.jsonl
 	@.venv-dev/bin/rbr distill .cache/corpus.jsonl --out grader/backends/embedded/artifact
 	@.venv-dev/bin/rbr fit .cache/corpus.jsonl --grader embedded --out models/reward/packaged/safety-embedded.json
