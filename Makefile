@@ -24,7 +24,7 @@ dev: .venv-dev/.installed  ## everything that tests, checks and training of the 
 
 .venv-dev/.installed: pyproject.toml constraints.txt
 	@$(call create_environment,.venv-dev)
-	@.venv-dev/bin/python $(PIP) install -c constraints.txt --group dev -e '.[distill]'
+	@.venv-dev/bin/python $(PIP) install -c constraints.txt --group dev -e '.[distill,evaluate]'
 	@touch $@
 
 run: install  ## start the service on the embedded grader, score examples/batch.json, keep serving (ARGS=--once: then stop)

@@ -5,7 +5,8 @@
     ├── WeightsError            a weights file that cannot be read
     │   └── UnfittedWeights     weights that were not fitted to this policy's rules or to this grader
     ├── RowError                a line of a data file that is not a row
-    └── FitError                comparisons from which no weights can be fitted
+    ├── FitError                comparisons from which no weights can be fitted
+    └── EvaluationError         labels and answers from which nothing can be measured
 
 Every message names the key, the value and the remedy. All of them pickle.
 """
@@ -61,3 +62,7 @@ class RowError(RBRError):
 
 class FitError(RBRError):
     """No weights can be fitted from these comparisons."""
+
+
+class EvaluationError(RBRError):
+    """Nothing can be measured with these labels and answers."""

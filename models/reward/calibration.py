@@ -1,9 +1,12 @@
 """Calibration of a grader: per proposition, a straight line on the logit (Platt 1999).
 
 Corrects a grader that is too sure or leans to one answer, before any probability is formed. Knows how to apply and
-store the lines, not how to fit them. Propositions without a line are left as they are.
+store the lines, not how to fit them (`models.evaluate.calibrating`). Propositions without a line are left as they are.
 
     {"format": 1, "grader_identity": "...", "propositions": {"apology": {"slope": 0.8, "intercept": -0.3}}}
+
+A proposition may carry a ``threshold`` as well: the calibrated P(yes) from which on somebody who needs a plain answer
+should take it for a yes. No reward depends on it.
 """
 
 from __future__ import annotations
@@ -39,10 +42,15 @@ class LineColumns(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """``lines`` by proposition name; empty is the identity. ``grader_identity``: whose logits they were fitted on."""
+    """``lines`` by proposition name; empty is the identity. ``grader_identity``: whose logits they were fitted on.
+
+    ``thresholds`` on the calibrated P(yes), by proposition name; not part of the ``fingerprint``, which is of what can
+    change a reward.
+    """
 
     lines: Mapping[str, Line] = field(default_factory=dict)
     grader_identity: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -67,16 +75,25 @@ def read_calibration(path: str | Path) -> Calibration:
     """Reads a calibration file; `WeightsError` names the key and the remedy."""
     document = read_document(path).fields("format", "grader_identity", "propositions")
     document["format"].expect_format(FORMAT)
-    lines = {name: _line(node) for name, node in document["propositions"].entries().items()}
-    return Calibration(lines, document["grader_identity"].text())
+    lines, thresholds = {}, {}
+    for name, node in document["propositions"].entries().items():
+        fields = node.fields("slope", "intercept", optional=("threshold",))
+        lines[name] = Line(fields["slope"].number(), fields["intercept"].number())
+        if "threshold" in fields:
+            thresholds[name] = _probability(fields["threshold"])
+    return Calibration(lines, document["grader_identity"].text(), thresholds)
 
 
 def write_calibration(calibration: Calibration, path: str | Path) -> None:
-    """Writes the file that `read_calibration` reads."""
-    lines = {name: line._asdict() for name, line in calibration.lines.items()}
+    """Writes the file that `read_calibration` reads. A threshold stands beside its line, and needs one."""
+    lines: dict[str, dict[str, float]] = {name: line._asdict() for name, line in calibration.lines.items()}
+    for name, threshold in calibration.thresholds.items():
+        lines[name]["threshold"] = threshold
     write_document(path, {"format": FORMAT, "grader_identity": calibration.grader_identity, "propositions": lines})
 
 
-def _line(node: Node) -> Line:
-    fields = node.fields("slope", "intercept")
-    return Line(fields["slope"].number(), fields["intercept"].number())
+def _probability(node: Node) -> float:
+    number = node.number()
+    if not 0 <= number <= 1:
+        raise node.error(f"expected a probability, got {number}")
+    return number

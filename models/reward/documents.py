@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -23,11 +23,11 @@ class Node:
     path: str
     source: str
 
-    def fields(self, *names: str) -> dict[str, Node]:
-        """An object with exactly these keys."""
+    def fields(self, *names: str, optional: Sequence[str] = ()) -> dict[str, Node]:
+        """An object with exactly these keys; those of ``optional`` may be missing."""
         entries = self.entries()
-        if unknown := [name for name in entries if name not in names]:
-            raise self.error(f"unknown key {unknown[0]!r}; the keys are {', '.join(names)}")
+        if unknown := [name for name in entries if name not in names and name not in optional]:
+            raise self.error(f"unknown key {unknown[0]!r}; the keys are {', '.join([*names, *optional])}")
         if missing := [name for name in names if name not in entries]:
             raise self.error(f"missing key {missing[0]!r}; the keys are {', '.join(names)}")
         return entries

@@ -9,6 +9,7 @@ import typer
 from models.errors import PolicyError, RBRError
 from service.cli.corpus import corpus
 from service.cli.distill import distill
+from service.cli.evaluate import app as evaluate
 from service.cli.fit import fit
 from service.cli.policy import app as policy
 from service.cli.score import score
@@ -34,6 +35,7 @@ app.command()(score)
 app.command()(fit)
 app.command()(distill)
 app.command()(corpus)
+app.add_typer(evaluate, name="evaluate")
 app.add_typer(policy, name="policy")
 
 

@@ -10,12 +10,15 @@ from typing import Final
 from grader.grades import BACKEND_ERROR, BACKEND_UNAVAILABLE, DEADLINE_EXCEEDED, MALFORMED_ANSWER
 from models.errors import FitError
 from models.policy import Policy
+from models.reasoning import answer_view
 from models.reward import RewardWeights, Snapshot
 from models.rows import Row
+from models.samples import Sample
 from service.bootstrap import open_grader
 from service.cli.console import errors, progress
 from service.registry import Registry
 from service.scorer import ScoreOptions, Scorer
+from service.scoring.problems import find_problem
 from service.scoring.results import GradesResult
 from service.settings import Settings
 
@@ -33,7 +36,7 @@ async def grade_rows(rows: Sequence[Row], policy: Policy, settings: Settings) ->
     left_out: Counter[str] = Counter()
     async with open_grader(settings) as grader:
         identity = grader.backend.identity
-        scorer = Scorer(Registry([Snapshot(policy, _before_fit(policy, identity))]), grader)
+        scorer = Scorer(Registry([Snapshot(policy, before_fit(policy, identity))]), grader)
         with progress() as bar:
             task = bar.add_task(f"grading with {identity}", total=len(rows))
             for start in range(0, len(rows), CHUNK):
@@ -50,6 +53,13 @@ async def grade_rows(rows: Sequence[Row], policy: Policy, settings: Settings) ->
     return graded, identity
 
 
+def sample_problem(sample: Sample) -> str | None:
+    """Why the service would call the completion invalid; its response type, known to the policy or not, aside."""
+    untyped = replace(sample, response_type=None, base_reward=None, costs={})
+    problem = find_problem(untyped, answer_view(sample.completion), ())
+    return None if problem is None else problem.reason
+
+
 def _with_grades(row: Row, result: GradesResult) -> Row:
     p_yes = {name: view.p_yes for name, view in result.propositions.items() if view is not None}
     return replace(row, sample=replace(row.sample, response_type=result.response_type), propositions=p_yes)
@@ -62,7 +72,7 @@ def _reason(result: GradesResult, number: int) -> str:
     return problem.reason
 
 
-def _before_fit(policy: Policy, grader_identity: str) -> RewardWeights:
+def before_fit(policy: Policy, grader_identity: str) -> RewardWeights:
     """Zero weights: grading needs a snapshot, and there are no weights yet."""
     return RewardWeights(
         policy=policy.name,

@@ -1,0 +1,165 @@
+"""A paired comparison of two graders on the same labelled rows: is the one better, or was it luck?
+
+Pairing is what makes it sharp: a row that is hard for both says nothing about which is better.
+
+- accuracy and Brier score: a sign-flip permutation test. If the two were alike, each prompt's difference would be as
+  likely to point the other way. On single rows, that of accuracy is McNemar's exact test, up to the draw.
+- AUROC is no mean over rows, and scores of two graders cannot be exchanged; its p-value is twice the smaller share of
+  bootstrap resamples on either side of no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from models.evaluate.agreement import measures_by_proposition
+from models.evaluate.bootstrap import Figure, Resampling, figure, mean_of_defined
+from models.evaluate.judgements import YES_LOGIT, Array, Judgements
+from models.evaluate.measures import MEASURES
+
+COMPARED: Final = ("auroc", "accuracy", "brier")
+HIGHER_IS_BETTER: Final = {"auroc": True, "accuracy": True, "brier": False}
+_ROUNDING: Final = 1e-12
+
+
+class Difference(NamedTuple):
+    """First minus second, with its interval. ``p_value``: two-sided; ``p_adjusted``: by Holm over the propositions
+    (for the macro figure, which is one test, the p-value itself)."""
+
+    difference: Figure
+    p_value: float | None
+    p_adjusted: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``macro`` and ``propositions``: measure -> difference. ``rows``: on which both graded something.
+
+    ``macro_of``: the macro figures of the first and of the second on exactly those rows.
+    """
+
+    rows: int
+    macro_of: Mapping[str, tuple[float | None, float | None]]
+    macro: Mapping[str, Difference]
+    propositions: Mapping[str, Mapping[str, Difference]]
+
+
+def compare(first: Judgements, second: Judgements, resampling: Resampling) -> Comparison:
+    """Over the propositions of both, on what both graded. The two must be of the same rows and labels."""
+    names = tuple(name for name in first.names if name in second.names)
+    first, second = _on_common_ground(first.of(names), second.of(names))
+    ones_1_S = np.ones((1, len(first.group_S)))
+    value_2_M_P = [_compared(each, ones_1_S)[:, :, 0] for each in (first, second)]
+    blocks = [_compared(first, block) - _compared(second, block) for block in resampling.counts()]
+    resampled_M_P_B = np.concatenate(blocks, axis=2)
+    value_M_P = value_2_M_P[0] - value_2_M_P[1]
+    p_M_P, p_macro_M = _p_values(first, second, value_M_P, resampled_M_P_B, resampling)
+    adjusted_M_P = np.array([holm(p_P) for p_P in p_M_P]).reshape(p_M_P.shape)
+    propositions = {
+        name: {
+            measure: Difference(
+                figure(value_M_P[m, column], resampled_M_P_B[m, column]),
+                _number(p_M_P[m, column]),
+                _number(adjusted_M_P[m, column]),
+            )
+            for m, measure in enumerate(COMPARED)
+        }
+        for column, name in enumerate(names)
+        if first.known_S_P[:, column].any()
+    }
+    macros = [mean_of_defined(value.T) for value in (*value_2_M_P, value_M_P)]
+    macro = {
+        measure: Difference(
+            figure(macros[2][m], mean_of_defined(resampled_M_P_B[m])), _number(p_macro_M[m]), _number(p_macro_M[m])
+        )
+        for m, measure in enumerate(COMPARED)
+    }
+    macro_of = {measure: (_number(macros[0][m]), _number(macros[1][m])) for m, measure in enumerate(COMPARED)}
+    return Comparison(int(first.known_S_P.any(axis=1).sum()), macro_of, macro, propositions)
+
+
+def holm(p_P: Array) -> Array:
+    """Holm's step-down adjustment of several p-values; NaN (no test) counts as none."""
+    tested = np.flatnonzero(np.isfinite(p_P))
+    order = tested[np.argsort(p_P[tested], kind="stable")]
+    adjusted_P = np.full(len(p_P), np.nan)
+    adjusted_P[order] = np.minimum(1.0, np.maximum.accumulate(p_P[order] * np.arange(len(order), 0, -1)))
+    return adjusted_P
+
+
+def _on_common_ground(first: Judgements, second: Judgements) -> tuple[Judgements, Judgements]:
+    if not np.array_equal(first.truth_S_P, second.truth_S_P, equal_nan=True):
+        raise ValueError("the two are not of the same labels")
+    both_S_P = first.known_S_P & second.known_S_P
+    return (
+        first.with_logits(np.where(both_S_P, first.logits_S_P, np.nan)),
+        second.with_logits(np.where(both_S_P, second.logits_S_P, np.nan)),
+    )
+
+
+def _compared(judgements: Judgements, counts_B_S: Array) -> Array:
+    found_M_P_B = measures_by_proposition(judgements, counts_B_S)
+    return np.stack([found_M_P_B[MEASURES.index(measure)] for measure in COMPARED])
+
+
+def _p_values(
+    first: Judgements, second: Judgements, value_M_P: Array, resampled_M_P_B: Array, resampling: Resampling
+) -> tuple[Array, Array]:
+    """p-values by measure and proposition, and those of the macro figures."""
+    p_M_P, p_macro_M = np.full(value_M_P.shape, np.nan), np.full(len(COMPARED), np.nan)
+    auroc_P_B = resampled_M_P_B[COMPARED.index("auroc")]
+    for m, measure in enumerate(COMPARED):
+        if measure == "auroc":
+            tested_P_B = np.where(np.isfinite(value_M_P[m])[:, None], auroc_P_B, np.nan)
+            p_M_P[m] = [_bootstrap_p(resampled_B) for resampled_B in tested_P_B]
+            p_macro_M[m] = _bootstrap_p(mean_of_defined(tested_P_B))
+        else:
+            p_P, p_macro_M[m] = _permutation_p(_difference_S_P(first, second, measure), resampling)
+            p_M_P[m] = np.where(first.known_S_P.any(axis=0), p_P, np.nan)
+    return p_M_P, p_macro_M
+
+
+def _bootstrap_p(resampled_B: Array) -> float:
+    defined_B = resampled_B[np.isfinite(resampled_B)]
+    if figure(0.0, resampled_B).low is None:
+        return float("nan")
+    tail = min(np.sum(defined_B <= _ROUNDING), np.sum(defined_B >= -_ROUNDING))
+    return float(min(1.0, 2 * (tail + 1) / (len(defined_B) + 1)))
+
+
+def _difference_S_P(first: Judgements, second: Judgements, measure: str) -> Array:
+    """Each row's share in the difference of the measure, summing to it down a column; 0 for what is not known."""
+    truth_S_P, known_S_P = first.truth_S_P, first.known_S_P
+    one_S_P, other_S_P = (_loss(each.logits_S_P, truth_S_P, measure) for each in (first, second))
+    rows_P = np.maximum(known_S_P.sum(axis=0), 1)
+    return np.asarray(np.where(known_S_P, one_S_P - other_S_P, 0.0) / rows_P, dtype=np.float64)
+
+
+def _loss(logits_S_P: Array, truth_S_P: Array, measure: str) -> Array:
+    if measure == "accuracy":
+        return np.asarray((logits_S_P >= YES_LOGIT) == (truth_S_P > 0), dtype=np.float64)
+    return np.asarray((expit(logits_S_P) - truth_S_P) ** 2, dtype=np.float64)
+
+
+def _permutation_p(difference_S_P: Array, resampling: Resampling) -> tuple[Array, float]:
+    """Flips the sign of whole prompts at random; the observed arrangement counts as one of them."""
+    by_group_G_P = np.zeros((resampling.groups, difference_S_P.shape[1]))
+    np.add.at(by_group_G_P, resampling.group_S, difference_S_P)
+    by_group_G_P = np.column_stack([by_group_G_P, by_group_G_P.sum(axis=1)])
+    observed_P = np.abs(by_group_G_P.sum(axis=0)) - _ROUNDING
+    rng = np.random.default_rng([resampling.seed, 1])
+    extreme_P = np.ones(len(observed_P))
+    for _ in range(resampling.resamples):
+        signs_G = rng.integers(0, 2, size=resampling.groups) * 2.0 - 1.0
+        extreme_P += np.abs(signs_G @ by_group_G_P) >= observed_P
+    p_P = extreme_P / (resampling.resamples + 1)
+    return p_P[:-1], float(p_P[-1])
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,200 @@
+"""An evaluation for a person: tables and the sentences that say what they leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from grader.evaluate import Experiment
+from models.evaluate import (
+    COMPARED,
+    MEASURES,
+    NO_GRADES,
+    NO_LABELS,
+    NO_NEGATIVES,
+    NO_POSITIVES,
+    Agreement,
+    CalibrationFit,
+    ClassAgreement,
+    Confusion,
+    Difference,
+    Figure,
+)
+from service.cli.response_types import ResponseTypes
+
+if TYPE_CHECKING:
+    from service.cli.evaluate import Evaluation
+
+_NARROWEST: Final = 140  # a terminal that is narrower wraps the lines, rather than that names are cut short
+_HEADINGS: Final = {
+    "auroc": "AUROC",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "brier": "Brier",
+    "ece": "ECE",
+    "kappa": "kappa",
+}
+_REASONS: Final = {
+    NO_LABELS: "the file does not label it",
+    NO_GRADES: "the grader answered none",
+    NO_POSITIVES: "no row is yes",
+    NO_NEGATIVES: "every row is yes",
+}
+_WITH_INTERVAL: Final = ("auroc", "kappa")  # in the table; all of them make it too wide to read
+_NOTABLE: Final = 0.05
+
+_console = Console()
+_console.width = max(_console.width, _NARROWEST)
+
+
+def print_evaluation(found: Evaluation) -> None:
+    gold = found.gold
+    _line(f"{gold.grader_identity} with the policy {gold.policy}: {gold.graded} of {found.rows} rows graded")
+    for reason, count in gold.left_out.items():
+        _line(f"left out: {count} rows, {reason}")
+    for reason, counts in gold.unscorable.items():
+        _line(f"left out: {sum(counts.values())} answers, {reason} ({_counted(counts)})")
+    if gold.unknown:
+        _line(f"labels that the policy does not have: {', '.join(gold.unknown)}")
+    _agreement(found.agreement)
+    _classes(found.classes)
+    _response_types(found.response_types)
+    if found.experiment is not None:
+        _experiment(found.experiment)
+    if found.calibration is not None:
+        _calibration(found.calibration)
+
+
+def print_written(written: Mapping[str, str]) -> None:
+    for what, place in written.items():
+        _line(f"{what}: {place}")
+
+
+def _agreement(agreement: Agreement) -> None:
+    table = _table("proposition", "yes / rows", *_HEADINGS.values())
+    for name, each in agreement.propositions.items():
+        table.add_row(name, f"{each.positives} / {each.rows}", *_cells(each.figures))
+    table.add_row("mean", "", *_cells(agreement.macro))
+    _line("")
+    _console.print(table)
+    _line("")
+    over = agreement.macro_over
+    sentences = [f"{_HEADINGS[m]} {_shown(agreement.macro[m])} over {over[m]}" for m in MEASURES]
+    _line(f"macro {', '.join(sentences)} propositions; in brackets 95% intervals (--json has all of them)")
+    for name, reason in agreement.unmeasurable.items():
+        _line(f"cannot be measured with this file: {name} ({_REASONS[reason]})")
+
+
+def _cells(figures: Mapping[str, Figure]) -> list[str]:
+    return [_shown(figures[m]) if m in _WITH_INTERVAL else _number(figures[m].value) for m in MEASURES]
+
+
+def _classes(classes: ClassAgreement) -> None:
+    if not classes.rows:
+        _line("completion classes: cannot be measured with this file (rows need a response type and all its labels)")
+        return
+    _line("")
+    left_out = f"; {classes.left_out} rows left out" if classes.left_out else ""
+    _line(
+        f"completion class right: {_shown(classes.overall)} of {classes.rows} rows (commonest class of each response "
+        f"type: {_number(classes.majority)}){left_out}"
+    )
+    for name, each in classes.response_types.items():
+        _confusion(f"{name}: class by the labels", each)
+
+
+def _response_types(found: ResponseTypes) -> None:
+    _line("")
+    for reason, count in found.unscorable.items():
+        _line(f"response types: {count} prompts left out, {reason}")
+    if found.confusion is None:
+        _line(f"response types: not measurable, {found.unmeasurable}")
+    else:
+        _confusion("response type of the prompt", found.confusion)
+
+
+def _confusion(title: str, confusion: Confusion) -> None:
+    columns = [
+        i for i in range(len(confusion.labels)) if confusion.counts_L_L[i].any() or confusion.counts_L_L[:, i].any()
+    ]
+    table = _table(title, *(confusion.labels[i] for i in columns))
+    for i in columns:
+        counts = [f"{confusion.counts_L_L[i, j]}" if confusion.counts_L_L[i, j] else "." for j in columns]
+        table.add_row(f"  {confusion.labels[i]}", *counts)
+    _console.print(table)
+    _line(f"  right: {_shown(confusion.accuracy)} of {confusion.rows}, commonest alone {_number(confusion.majority)}")
+
+
+def _experiment(experiment: Experiment) -> None:
+    comparison = experiment.comparison
+    _line("")
+    _line(
+        f"against {experiment.against_grader} with the policy {experiment.against_policy}, on {comparison.rows} rows "
+        "that both graded: this less that, 95% interval, p"
+    )
+    if experiment.alike:
+        _line("the two gave the very same answers")
+    table = _table("proposition", *(_HEADINGS[measure] for measure in COMPARED))
+    for name, each in comparison.propositions.items():
+        table.add_row(name, *(_difference(each[measure]) for measure in COMPARED))
+    table.add_row("mean", *(_difference(comparison.macro[measure]) for measure in COMPARED))
+    _console.print(table)
+    _line("p of single propositions: adjusted by Holm for how many there are; * below 0.05; a lower Brier is better")
+
+
+def _calibration(fit: CalibrationFit) -> None:
+    table = _table("calibration", "slope", "intercept", "threshold", "Brier", "ECE", "kappa at threshold")
+    for name, line in fit.calibration.lines.items():
+        before_after = fit.held_out[name]
+        table.add_row(
+            name,
+            f"{line.slope:.2f}",
+            f"{line.intercept:+.2f}",
+            f"{fit.calibration.thresholds[name]:.3f}",
+            f"{before_after.brier_before:.3f} -> {before_after.brier:.3f}",
+            f"{before_after.ece_before:.3f} -> {before_after.ece:.3f}",
+            f"{before_after.kappa_before:.2f} -> {before_after.kappa:.2f}",
+        )
+    _line("")
+    _console.print(table)
+    _line("arrows: before and after, on rows that line and threshold were not fitted to")
+
+
+def _difference(difference: Difference) -> str:
+    value, low, high = difference.difference
+    if value is None:
+        return "-"
+    interval = "" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]"
+    if difference.p_adjusted is None:
+        return f"{value:+.3f}{interval}"
+    star = " *" if difference.p_adjusted < _NOTABLE else ""
+    return f"{value:+.3f}{interval} p {difference.p_adjusted:.3f}{star}"
+
+
+def _shown(figure: Figure) -> str:
+    value, low, high = figure
+    if low is None or high is None:
+        return _number(value)
+    return f"{_number(value)} [{low:.2f}, {high:.2f}]"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def _line(text: str) -> None:
+    _console.print(text, markup=False, highlight=False, soft_wrap=True)
