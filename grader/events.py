@@ -92,6 +92,30 @@ class Graded:
     unscorable_reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CascadeAnswered:
+    """Fresh answers of a cascade to one proposition in one call, by the first grader alone or by the second."""
+
+    proposition: str
+    by_first: bool
+    grades: int
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeAudited:
+    """The second grader's opinion of an answer that the first had given alone; None where it had none."""
+
+    proposition: str
+    agreed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeAuditsDropped:
+    """Answers that were to be audited, while too many others waited for it."""
+
+    grades: int
+
+
 Event: TypeAlias = (
     CacheLookup
     | CacheBypassed
@@ -102,6 +126,9 @@ Event: TypeAlias = (
     | QueueChanged
     | Shed
     | Graded
+    | CascadeAnswered
+    | CascadeAudited
+    | CascadeAuditsDropped
 )
 
 

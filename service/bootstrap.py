@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from grader.backends.base import Backend
+from grader.backends.cascade import CascadeBackend
 from grader.backends.registry import create_backend
 from grader.cache.memory import MemoryCache
 from grader.cache.redis import RedisCache
@@ -160,6 +161,7 @@ class Service:
                 self.backend.identity,
                 policy_where=settings.policy,
                 grader_spec=settings.grader,
+                cascade_where=None if settings.cascade is None else str(settings.cascade),
                 weights_where=settings.weights,
             )
         except RBRError as error:
@@ -202,6 +204,8 @@ def assemble(
 ) -> Service:
     """A service of parts that exist."""
     metrics = Metrics()
+    if isinstance(backend, CascadeBackend):
+        backend.listener = metrics.on_chain
     grader = _grader(settings, backend, metrics.on_chain)
     metrics.watch_grader(grader)
     registry = Registry()

@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 
 from grader import events as chain
 from grader.grader import Grader
+from service.cascade_metrics import CascadeMetrics
 from service.scoring.events import RulesScored, SamplesDone, ScoringEvent
 from service.scoring_metrics import ScoringMetrics
 
@@ -42,6 +43,7 @@ class Metrics:
             chain.QueueChanged: self._queue_changed,
             chain.Shed: self._was_shed,
             chain.Graded: self._graded,
+            **CascadeMetrics(self.registry).handlers,
         }
 
     def render(self, accept: str) -> tuple[bytes, str]:

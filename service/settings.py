@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     )
 
     # The grader
-    grader: str = Field("embedded", description="BACKEND[:WHERE], such as embedded or http:http://127.0.0.1:8000/v1.")
+    grader: str = Field(
+        "embedded", description="BACKEND[:WHERE], such as embedded or http:http://127.0.0.1:8000/v1; A+B is a cascade."
+    )
     grader_model: str | None = Field(None, description="Model name at an http grader; unset: the one that it serves.")
     grader_api_key: SecretStr | None = Field(None, description="Bearer token for an http grader.")
     grader_timeout_seconds: float | None = Field(
@@ -56,6 +58,18 @@ class Settings(BaseSettings):
     grader_max_queued_tokens: int | None = Field(
         None, ge=1, description="Work that may wait for an http grader. Raising it turns 429s into waiting."
     )
+
+    # A cascade of two graders; the settings above that name a server or its key are the second's
+    cascade: Path | None = Field(None, description="Thresholds of a cascade, from `rbr distill --cascade`.")
+    cascade_audit_rate: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of conversations whose answers by the first grader the second is asked too; unset: 0.01. "
+        "Raising it measures their agreement sooner and costs the second grader that much more.",
+    )
+    cascade_first_model: str | None = Field(None, description="Model name at a first grader that is http.")
+    cascade_first_api_key: SecretStr | None = Field(None, description="Bearer token for a first grader that is http.")
 
     # The caches
     cache_memory_megabytes: int = Field(
@@ -117,6 +131,10 @@ class Settings(BaseSettings):
             "label_mass_floor": self.grader_label_mass_floor,
             "max_concurrency": self.grader_max_concurrency,
             "max_queued_tokens": self.grader_max_queued_tokens,
+            "cascade": self.cascade,
+            "audit_rate": self.cascade_audit_rate,
+            "first_model": self.cascade_first_model,
+            "first_api_key": self.cascade_first_api_key.get_secret_value() if self.cascade_first_api_key else None,
         }
 
 

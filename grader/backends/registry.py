@@ -1,14 +1,24 @@
-"""``BACKEND[:WHERE]`` to a backend. Imports a backend when it is asked for, so that none needs another's libraries."""
+"""``BACKEND[:WHERE]`` to a backend. Imports a backend when it is asked for, so that none needs another's libraries.
+
+``A+B`` is a cascade of two. A ``+`` separates them only before a backend's name that ends there or goes on with ``:``,
+so that other pluses belong to the URL or folder they stand in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from grader.backends.base import Backend
 from grader.errors import BackendSpecError
+
+CASCADE_OPTIONS: Final = frozenset({"audit_rate", "cascade", "first_api_key", "first_model"})
+_PLACES: Final = ("first", "second")
+_SERVER_OPTIONS: Final = frozenset({"api_key", "model"})
 
 
 class Entry(NamedTuple):
@@ -23,8 +33,12 @@ def create_backend(spec: str, **options: Any) -> Backend:
     """The backend that ``spec`` names, not yet started.
 
     Options that are None count as not given. Raises `BackendSpecError`, which lists what exists, for an unknown name, a
-    WHERE that is missing or wrong, or an option that this backend does not have.
+    WHERE that is missing or wrong, or an option that this backend does not have. A cascade takes the options of both
+    its graders, and of its own `CASCADE_OPTIONS`.
     """
+    parts = split_cascade(spec)
+    if len(parts) > 1:
+        return _cascade(parts, options)
     name, _, where = spec.strip().partition(":")
     entry = _BACKENDS.get(name)
     if entry is None:
@@ -35,9 +49,16 @@ def create_backend(spec: str, **options: Any) -> Backend:
     return entry.build(where.strip(), given)
 
 
+def split_cascade(spec: str) -> list[str]:
+    """The graders of a cascade; one where it is none."""
+    names = "|".join(map(re.escape, _BACKENDS))
+    return re.split(rf"\+(?=(?:{names})(?:[:+]|$))", spec.strip())
+
+
 def available() -> str:
     """What a person can write, for messages and help."""
-    return "there are " + ", ".join(example for entry in _BACKENDS.values() for example in entry.examples)
+    examples = [example for entry in _BACKENDS.values() for example in entry.examples]
+    return "there are " + ", ".join([*examples, "A+B (a cascade of two)"])
 
 
 def _hint(spec: str) -> str:
@@ -61,8 +82,41 @@ def _http(where: str, options: Mapping[str, Any]) -> Backend:
     return _construct("grader.backends.http", "HttpBackend", where, **options)
 
 
+def _cascade(specs: Sequence[str], options: Mapping[str, Any]) -> Backend:
+    """Two graders and their thresholds. What names or opens one server (model, key) is the second's; the first has its
+    own options for that, so that no key is ever sent to the other server.
+    """
+    if len(specs) != len(_PLACES):
+        raise BackendSpecError(f"a cascade has two graders, not {len(specs)}: {'+'.join(specs)}", "grader")
+    given = {key: value for key, value in options.items() if value is not None}
+    own = {key: given.pop(key) for key in CASCADE_OPTIONS & set(given)}
+    # Printed in two errors, each of which a person mends by running it.
+    fit = f"rbr distill GRADES.jsonl --cascade cascade.json --grader {shlex.quote(specs[0])} --agreement 0.98"
+    if "cascade" not in own:
+        raise BackendSpecError(
+            f"a cascade needs thresholds: name their file with --cascade (RBR_CASCADE). Fit them: {fit}", "cascade"
+        )
+    thresholds = _attribute("grader.backends.cascade", "read_thresholds")(own.pop("cascade"))
+    firsts = {key.removeprefix("first_"): own.pop(key) for key in ("first_model", "first_api_key") if key in own}
+    shared = {key: value for key, value in given.items() if key not in _SERVER_OPTIONS}
+    taken = [_options_of(spec) for spec in specs]
+    if unknown := sorted(set(given) - taken[1] - (taken[0] - _SERVER_OPTIONS)):
+        raise BackendSpecError(f"neither grader of {'+'.join(specs)} has an option {', '.join(unknown)}", unknown[0])
+    first = create_backend(specs[0], **{key: v for key, v in shared.items() if key in taken[0]}, **firsts)
+    second = create_backend(specs[1], **{key: v for key, v in given.items() if key in taken[1]})
+    return _construct("grader.backends.cascade", "CascadeBackend", first, second, thresholds, fit_command=fit, **own)
+
+
+def _options_of(spec: str) -> frozenset[str]:
+    return _BACKENDS[spec.partition(":")[0]].options if spec.partition(":")[0] in _BACKENDS else frozenset()
+
+
+def _attribute(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
+
+
 def _construct(module: str, attribute: str, *arguments: Any, **options: Any) -> Backend:
-    return cast("Backend", getattr(import_module(module), attribute)(*arguments, **options))
+    return cast("Backend", _attribute(module, attribute)(*arguments, **options))
 
 
 _BACKENDS: Mapping[str, Entry] = {

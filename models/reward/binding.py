@@ -32,21 +32,25 @@ def require_fitted(
     policy_where: str | None = None,
     grader_spec: str | None = None,
     weights_where: str | None = None,
+    cascade_where: str | None = None,
 ) -> None:
     """Raises `UnfittedWeights` with everything that differs and the command that refits.
 
-    The three ``_where`` and ``_spec`` are how the user named policy, grader and weights; the command repeats them.
+    The ``_where`` and ``_spec`` are how the user named policy, grader, weights and a cascade's thresholds; the command
+    repeats them.
     """
     problems = check_fitted(weights, policy, grader_identity)
     if problems:
         out = weights_where if weights_where and weights_where.endswith(".json") else "weights.json"
-        command = refit_command(policy_where or policy.name, grader_spec or grader_identity, out)
+        command = refit_command(policy_where or policy.name, grader_spec or grader_identity, out, cascade_where)
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise UnfittedWeights(f"these weights were not fitted to what they would score:{listed}\nRefit: {command}")
 
 
-def refit_command(policy: str, grader: str, out: str) -> str:
-    return f"rbr fit COMPARISONS --policy {shlex.quote(policy)} --grader {shlex.quote(grader)} --out {shlex.quote(out)}"
+def refit_command(policy: str, grader: str, out: str, cascade: str | None = None) -> str:
+    options = {"policy": policy, "grader": grader, "cascade": cascade, "out": out}
+    written = [f"--{name} {shlex.quote(value)}" for name, value in options.items() if value is not None]
+    return " ".join(["rbr fit COMPARISONS", *written])
 
 
 def _rules_problems(weights: RewardWeights, name: str, kind: ResponseType) -> list[str]:

@@ -17,7 +17,7 @@ from models.reward import RewardWeights, write_weights
 from models.rows import read_rows
 from service.cli.console import JsonOption, console, print_json
 from service.cli.grading import grade_rows
-from service.cli.options import OutOption, PolicyOption, RedisOption
+from service.cli.options import CascadeOption, OutOption, PolicyOption, RedisOption
 from service.settings import load_settings
 
 
@@ -38,11 +38,12 @@ def fit(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Zero weights for response types without comparisons.")
     ] = False,
+    cascade: CascadeOption = None,
     redis_url: RedisOption = None,
     json: JsonOption = False,
 ) -> None:
     """Fit the rule-based reward by the hinge loss over ranked pairs of the same prompt, and write the weights."""
-    settings = load_settings(policy=policy, grader=grader, redis_url=redis_url)
+    settings = load_settings(policy=policy, grader=grader, cascade=cascade, redis_url=redis_url)
     rules = load_policy(settings.policy)
     rows = list(read_rows(comparisons))
     if grader is not None:

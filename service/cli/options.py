@@ -11,6 +11,10 @@ GraderOption = Annotated[
     str | None,
     typer.Option(help="BACKEND[:WHERE], such as embedded or http:URL. [RBR_GRADER]", show_default="embedded"),
 ]
+CascadeOption = Annotated[
+    Path | None,
+    typer.Option(help="Thresholds of the cascade that --grader A+B names, from `rbr distill --cascade`. [RBR_CASCADE]"),
+]
 PolicyOption = Annotated[
     str | None, typer.Option(help="A packaged policy's name or a file. [RBR_POLICY]", show_default="safety")
 ]

@@ -20,6 +20,7 @@ from service.bootstrap import open_service
 from service.cli.console import JsonOption, console, print_json, progress
 from service.cli.options import (
     AllowUnfittedOption,
+    CascadeOption,
     GraderOption,
     OutOption,
     PolicyOption,
@@ -77,6 +78,7 @@ def score(
     *,
     allow_unfitted: AllowUnfittedOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add every proposition and contribution.")] = False,
+    cascade: CascadeOption = None,
     redis_url: RedisOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -85,7 +87,12 @@ def score(
     A row that cannot be scored has a reason instead of a reward.
     """
     settings = load_settings(
-        grader=grader, policy=policy, weights=weights, allow_unfitted=allow_unfitted, redis_url=redis_url
+        grader=grader,
+        cascade=cascade,
+        policy=policy,
+        weights=weights,
+        allow_unfitted=allow_unfitted,
+        redis_url=redis_url,
     )
     rows = list(read_rows(file))
     summary = asyncio.run(_score(rows, settings, out, explain=explain))

@@ -8,6 +8,7 @@ import typer
 
 from service.cli.options import (
     AllowUnfittedOption,
+    CascadeOption,
     GraderOption,
     PolicyOption,
     RedisOption,
@@ -24,6 +25,7 @@ def serve(
     weights: WeightsOption = None,
     *,
     allow_unfitted: AllowUnfittedOption = None,
+    cascade: CascadeOption = None,
     redis_url: RedisOption = None,
 ) -> None:
     """Serve rewards over HTTP until interrupted; every setting is also an environment variable (RBR_...)."""
@@ -34,6 +36,7 @@ def serve(
             host=host,
             port=port,
             grader=grader,
+            cascade=cascade,
             policy=policy,
             weights=weights,
             allow_unfitted=allow_unfitted,
