@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,16 +71,6 @@ def cross_fit(logits_S: Vector, yes_S: Flags, fold_S: NDArray[np.intp], fit: Fit
 
 def judged(logits_S: Vector, yes_S: Flags, alone_S: Flags) -> HeldOut:
     return HeldOut(alone_S, alone_S & ((logits_S >= 0) != yes_S), yes_S)
-
-
-def folds_of(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.intp]:
-    """Whole groups dealt out evenly, in an order that depends on the seed alone; a fold each where they are few."""
-
-    def drawn(group: str) -> tuple[int, str]:
-        return crc32(f"{seed}/{group}".encode("utf-8", "surrogatepass")), group
-
-    place = {group: index % folds for index, group in enumerate(sorted(set(groups), key=drawn))}
-    return np.array([place[group] for group in groups], dtype=np.intp)
 
 
 def bootstrap(columns: Sequence[tuple[NDArray[np.bool_], NDArray[np.intp]]], groups: int, seed: int = 0) -> Interval:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from grader.backends.cascade.thresholds import RECORDED, Fitted, Thresholds, bound_to
 from grader.cascade_fit.bounds import Among, fit_bounds, held
-from grader.cascade_fit.held_out import Fit, HeldOut, Interval, bootstrap, cross_fit, folds_of, judged
+from grader.cascade_fit.held_out import Fit, HeldOut, Interval, bootstrap, cross_fit, judged
 from grader.cascade_fit.rows import Labelled
+from grader.held_out import deal_folds
 from models.errors import RowError
 
 DEFAULT_FOLDS: Final = 10
@@ -138,7 +139,9 @@ def fit_thresholds(
     goal = goal or Goal()
     goal.check()
     fit = goal.fit()
-    held_out = [cross_fit(label.logits_S, label.yes_S, folds_of(label.groups, folds, seed), fit) for label in labelled]
+    held_out = [
+        cross_fit(label.logits_S, label.yes_S, deal_folds(label.groups, seed, folds), fit) for label in labelled
+    ]
     fitted = {label.proposition.name: _fitted(label, one, fit) for label, one in zip(labelled, held_out, strict=True)}
     thresholds = Thresholds(first, second, goal.agreement, goal.confidence, fitted)
     return CascadeReport(goal, thresholds, labelled, held_out)

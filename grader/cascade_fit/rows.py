@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.backends.embedded import EmbeddedBackend
+from grader.backends.embedded.backend import PACKAGED
 from grader.cascade_fit.bounds import Flags, Vector
-from grader.cascade_fit.held_out import folds_of
 from grader.distill import distill
 from grader.grades import Answer, Grade
+from grader.held_out import deal_folds
 from grader.tasks import GradeTask
 from models.conversations import Conversation
 from models.errors import RowError
@@ -63,32 +64,41 @@ async def distilled_logits(
     rows: Sequence[Row],
     policy: Policy,
     *,
+    start: Path | None = PACKAGED,
     folds: int = 5,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Labelled]:
     """The rows beside the logits of heads distilled from the other rows, whole prompts held out.
 
-    Needs the extra ``distill``. Takes ``folds`` times as long as `grader.distill.distill`.
+    Needs the extra ``distill``. ``start``: see `grader.distill.distill`, which this takes ``folds``
+    times as long as.
     """
     propositions = asked_propositions(rows, policy)
-    fold_S = folds_of([str(row.sample.group) for row in rows], folds, seed)
+    fold_S = deal_folds([str(row.sample.group) for row in rows], seed, folds)
     logits_S_P = np.full((len(rows), len(propositions)), np.nan)
     for fold in range(folds):
         progress(f"heads without fold {fold + 1} of {folds}")
         inside = np.flatnonzero(fold_S == fold).tolist()
         if inside:
             seen = [row for row, place in zip(rows, fold_S, strict=True) if place != fold]
-            logits_S_P[inside] = await distill_and_grade(seen, [rows[i] for i in inside], propositions, policy, seed)
+            logits_S_P[inside] = await distill_and_grade(
+                seen, [rows[i] for i in inside], propositions, policy, start, seed
+            )
     return labelled(rows, propositions, logits_S_P)
 
 
 async def distill_and_grade(
-    seen: Sequence[Row], unseen: Sequence[Row], propositions: Sequence[Proposition], policy: Policy, seed: int
+    seen: Sequence[Row],
+    unseen: Sequence[Row],
+    propositions: Sequence[Proposition],
+    policy: Policy,
+    start: Path | None,
+    seed: int,
 ) -> NDArray[np.float64]:
     """Logits of heads of the ``seen`` rows for the ``unseen``."""
     with TemporaryDirectory() as folder:
-        distill(seen, Path(folder), seed=seed)
+        distill(seen, Path(folder), start=start, seed=seed)
         backend = EmbeddedBackend(Path(folder))
         return await _logits(unseen, propositions, policy, backend.grade)
 

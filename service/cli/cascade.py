@@ -85,11 +85,14 @@ def fit_cascade(
     *,
     first: str | None,
     heads: Path | None,
+    start: Path | None = None,
     second: str = RECORDED,
     policy: str | None = None,
     seed: int = 0,
 ) -> CascadeReport:
-    """Thresholds written to ``cascade``. ``heads``: were distilled from these rows, so that the logits are held out."""
+    """Thresholds written to ``cascade``. ``heads``: were distilled from these rows, from
+    ``start``, so that the logits that count are those of heads that had not seen the row.
+    """
     # An environment that serves a cascade must not make one of the first grader.
     settings = load_settings(grader=first, policy=policy).model_copy(
         update={"cascade": None, "cascade_audit_rate": None, "cascade_first_model": None, "cascade_first_api_key": None}
@@ -101,7 +104,7 @@ def fit_cascade(
     else:
         identity = EmbeddedBackend(heads).identity
         with errors.status("held-out grades") as status:
-            labelled = asyncio.run(distilled_logits(known, rules, seed=seed, progress=status.update))
+            labelled = asyncio.run(distilled_logits(known, rules, start=start, seed=seed, progress=status.update))
     report = fit_thresholds(labelled, identity, second, goal, seed=seed)
     cascade.parent.mkdir(parents=True, exist_ok=True)
     write_thresholds(report.thresholds, cascade)

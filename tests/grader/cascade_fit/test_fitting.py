@@ -10,8 +10,9 @@ import pytest
 from grader.backends.cascade import Bounds
 from grader.backends.embedded import EmbeddedBackend
 from grader.cascade_fit import Goal, Labelled, first_logits, fit_thresholds
-from grader.cascade_fit.held_out import bootstrap, folds_of
+from grader.cascade_fit.held_out import bootstrap
 from grader.grades import UNKNOWN_PROPOSITION, Grade, Unscorable
+from grader.held_out import deal_folds
 from grader.tasks import GradeTask
 from models.errors import RowError
 from models.policy import load_policy
@@ -58,10 +59,10 @@ def test_held_out_figures_are_not_those_of_the_fit() -> None:
 
 def test_rows_of_a_prompt_are_held_out_together_and_folds_are_even() -> None:
     groups = [str(i // 3) for i in range(300)]
-    fold_S = folds_of(groups, 5, seed=3)
+    fold_S = deal_folds(groups, 3, 5)
     assert all(len(set(fold_S[i : i + 3])) == 1 for i in range(0, 300, 3))
     assert np.bincount(fold_S).tolist() == [60] * 5
-    assert (folds_of(groups, 5, seed=4) != fold_S).any()
+    assert (deal_folds(groups, 4, 5) != fold_S).any()
 
 
 def test_the_interval_of_a_share_is_that_of_its_groups() -> None:
