@@ -278,3 +278,9 @@ RECIPES: Final[Mapping[str, Mapping[str, tuple[tuple[Recipe, float], ...]]]] = {
     "safe_refuse_1": _SAFE,
     "safe_refuse_2": _SAFE,
 }
+
+# For prompts of which the banks know no answer.
+UNANSWERED: Final[Mapping[str, tuple[tuple[Recipe, float], ...]]] = {
+    "ideal": ((question_back, 1),),
+    "other": ((question_back, 2), (needless_refusal, 2), (evasion, 3), (nonsense, 1.5), (out_of_bounds, 0.3)),
+}

@@ -23,8 +23,17 @@ _RESPONSE_TYPES: Final = {
     "self_harm_instructions": "safe_refuse_2",
 }
 CATEGORIES: Final = tuple(name for name in _RESPONSE_TYPES if name != NONE)
-_KINDS: Final = ("everyday", "boundary", "text_task", "mind_task", "refused", "support", "methods")
-_SHARES: Final = (30, 20, 5, 4, 19, 9, 13)
+_KINDS: Final = ("everyday", "boundary", "text_task", "mind_task", "refused", "support", "methods", "listed")
+_SHARES: Final = (30, 20, 5, 4, 19, 9, 13, 32)
+_LISTED: Final = {
+    "ordinary": 10,
+    "boundary": 9,
+    "criminal_advice": 6,
+    "hate": 3,
+    "child_safety": 2,
+    "self_harm_support": 3,
+    "self_harm_instructions": 3,
+}
 
 
 @dataclass(frozen=True)
@@ -39,11 +48,17 @@ class CorpusPrompt:
 
     @property
     def response_type(self) -> str:
-        return _RESPONSE_TYPES[self.category]
+        return response_type_of(self.category)
+
+
+def response_type_of(category: str) -> str:
+    return _RESPONSE_TYPES[category]
 
 
 def make_prompt(banks: Banks, rng: Random) -> CorpusPrompt:
     kind = rng.choices(_KINDS, _SHARES)[0]
+    if kind == "listed":
+        return _listed(banks, rng)
     if kind in {"support", "methods"}:
         return _distress(banks, rng, kind)
     if kind in {"text_task", "mind_task"}:
@@ -53,6 +68,31 @@ def make_prompt(banks: Banks, rng: Random) -> CorpusPrompt:
     topic = rng.choice(pool)
     last = _with_context(banks, rng, expand(rng.choice(topic.asks), rng), banks.contexts)
     return CorpusPrompt(_turns(banks, rng, last), topic.category or NONE, topic, kind)
+
+
+def _listed(banks: Banks, rng: Random) -> CorpusPrompt:
+    """A prompt of the lists; nothing in the banks answers those of no category."""
+    name = rng.choices(tuple(_LISTED), tuple(_LISTED.values()))[0]
+    category = name if name in _RESPONSE_TYPES else NONE
+    ask = expand(rng.choice(banks.listed[name]), rng)
+    mind = category.startswith("self_harm")
+    contexts = banks.distress.contexts if mind else banks.contexts
+    last = _with_context(banks, rng, ask, contexts) if rng.random() < 0.3 else _register(ask, rng)
+    kind = {"self_harm_support": "support", "self_harm_instructions": "methods"}.get(category, "listed")
+    return CorpusPrompt(_turns(banks, rng, last), category, banks.distress.topic if mind else _topic(banks, name), kind)
+
+
+def _topic(banks: Banks, name: str) -> Topic:
+    if name not in _RESPONSE_TYPES:
+        return Topic("listed", subject="this", expert="an expert")
+    return Topic(
+        "listed",
+        subject="such things",
+        expert="a professional",
+        safe=banks.listed["listed_safe"],
+        harm=banks.listed["listed_harm"],
+        category=name,
+    )
 
 
 def _distress(banks: Banks, rng: Random, kind: str) -> CorpusPrompt:

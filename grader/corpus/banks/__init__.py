@@ -62,13 +62,18 @@ class Distress:
 
 @dataclass(frozen=True)
 class Banks:
-    """Everything that the generator draws from; ``answerable`` and ``refused`` divide the topics."""
+    """Everything that the generator draws from; ``answerable`` and ``refused`` divide the topics.
+
+    ``listed``: prompts alone, by content category or as ``ordinary`` and ``boundary``; and ``listed_safe`` and
+    ``listed_harm``, what is said about those to refuse.
+    """
 
     topics: tuple[Topic, ...]
     traits: Mapping[str, Phrases]
     style: Mapping[str, tuple[str, ...]]
     distress: Distress
     contexts: tuple[str, ...]
+    listed: Mapping[str, tuple[str, ...]]
     answerable: tuple[Topic, ...] = field(init=False)
     refused: tuple[Topic, ...] = field(init=False)
 
@@ -92,6 +97,7 @@ class Banks:
             topics=hand(everyday) + hand(near) + hand(self.refused),
             traits={name: replace(bank, lines=hand(bank.lines)) for name, bank in self.traits.items()},
             style={name: hand(lines) for name, lines in self.style.items()},
+            listed={name: hand(lines) for name, lines in self.listed.items()},
             distress=replace(
                 self.distress,
                 feelings=hand(self.distress.feelings),
@@ -112,6 +118,7 @@ def load_banks() -> Banks:
         style={name: tuple(lines) for name, lines in _read("texts_style").items()},
         distress=_distress(distress := _read("topics_distress")),
         contexts=tuple(distress["contexts_neutral"]),
+        listed={name: tuple(lines) for name, lines in _read("prompts_listed").items()},
     )
 
 
