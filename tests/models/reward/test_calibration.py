@@ -57,3 +57,18 @@ def test_a_wrong_file_is_refused_by_key_path(tmp_path: Path, text: str, message:
     path.write_text(text)
     with pytest.raises(WeightsError, match=message):
         read_calibration(path)
+
+
+def test_a_threshold_is_kept_beside_its_line_and_changes_no_fingerprint(tmp_path: Path):
+    decided = Calibration(CALIBRATION.lines, CALIBRATION.grader_identity, {"rude": 0.3})
+    write_calibration(decided, tmp_path / "calibration.json")
+    assert read_calibration(tmp_path / "calibration.json") == decided
+    assert decided.fingerprint == CALIBRATION.fingerprint
+
+
+def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path):
+    path = tmp_path / "calibration.json"
+    line = '{"slope": 1, "intercept": 0, "threshold": 1.5}'
+    path.write_text(f'{{"format": 1, "grader_identity": "g", "propositions": {{"a": {line}}}}}')
+    with pytest.raises(WeightsError, match=r"propositions\.a\.threshold: expected a probability"):
+        read_calibration(path)
