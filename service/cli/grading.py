@@ -11,7 +11,7 @@ from grader.grades import BACKEND_ERROR, BACKEND_UNAVAILABLE, DEADLINE_EXCEEDED,
 from models.errors import FitError
 from models.policy import Policy
 from models.reasoning import answer_view
-from models.reward import RewardWeights, Snapshot
+from models.reward import RewardWeights, Snapshot, read_calibration
 from models.rows import Row
 from models.samples import Sample
 from service.bootstrap import open_grader
@@ -36,7 +36,9 @@ async def grade_rows(rows: Sequence[Row], policy: Policy, settings: Settings) ->
     left_out: Counter[str] = Counter()
     async with open_grader(settings) as grader:
         identity = grader.backend.identity
-        scorer = Scorer(Registry([Snapshot(policy, before_fit(policy, identity))]), grader)
+        calibration = read_calibration(settings.calibration) if settings.calibration else None
+        snapshot = Snapshot(policy, before_fit(policy, identity), calibration)  # calibrated as it will be served
+        scorer = Scorer(Registry([snapshot]), grader)
         with progress() as bar:
             task = bar.add_task(f"grading with {identity}", total=len(rows))
             for start in range(0, len(rows), CHUNK):

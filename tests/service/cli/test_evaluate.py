@@ -170,6 +170,19 @@ def test_a_calibration_is_written_that_the_service_reads(rows: Path, tmp_path: P
     assert scored.returncode == 0, scored.stderr
 
 
+def test_weights_are_fitted_to_calibrated_grades_where_there_is_a_calibration(rows: Path, tmp_path: Path) -> None:
+    """As the service will calibrate them: else the weights would be those of other features."""
+    corpus, calibration = tmp_path / "corpus.jsonl", tmp_path / "calibration.json"
+    rbr("corpus", "--out", corpus, "--prompts", 60)
+    evaluate(rows, "--calibration", calibration)
+    files = [tmp_path / "plain.json", tmp_path / "calibrated.json"]
+    for file, environment in zip(files, ({}, {"RBR_CALIBRATION": str(calibration)}), strict=True):
+        fitted = rbr("fit", corpus, "--grader", "embedded", "--allow-missing", "--out", file, **environment)
+        assert fitted.returncode == 0, fitted.stderr
+    plain, calibrated = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    assert plain["values"] != calibrated["values"]
+
+
 def test_plots_are_one_picture(rows: Path, tmp_path: Path) -> None:
     found = evaluate(rows, "--plots", tmp_path / "plots")
     picture = tmp_path / "plots" / "reliability.png"
