@@ -48,7 +48,7 @@ bench: dev redis  ## measure throughput beside its limits; writes benchmarks/res
 
 artifacts: dev  ## regenerate the shipped heads and weights from the corpus (heads may differ in the last bits between machines)
 	@.venv-dev/bin/rbr corpus --out .cache/corpus.jsonl
-	@.venv-dev/bin/rbr distill .cache/corpus.jsonl --out grader/backends/embedded/artifact
+	@.venv-dev/bin/rbr distill .cache/corpus.jsonl --from-scratch --out grader/backends/embedded/artifact
 	@.venv-dev/bin/rbr fit .cache/corpus.jsonl --grader embedded --out models/reward/packaged/safety-embedded.json
 
 redis:

@@ -8,7 +8,6 @@ Heads of completions come from ``propositions``, heads of prompts from ``categor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +17,10 @@ from grader.backends.embedded.backend import PACKAGED
 from grader.backends.embedded.features import FeatureSettings
 from grader.backends.embedded.heads import Artifact, Heads, read_artifact
 from grader.backends.embedded.texts import completion_text, prompt_text
+from grader.distill_report import DistillReport, HeldOut, held_out
 from grader.errors import BackendUnavailable
-from grader.training import Examples, HeadScore, fit_heads, require_sklearn
+from grader.linear_regression import require_sklearn
+from grader.training import Examples, fit_heads
 from models.errors import RowError
 from models.reasoning import answer_view
 from models.rows import Row
@@ -30,34 +31,6 @@ _NO_CATEGORY: Final = frozenset({"", "none"})
 _FEWEST_ROWS: Final = 10
 
 
-@dataclass(frozen=True)
-class DistillReport:
-    """``propositions`` and ``categories``: held-out figures by head. ``constant``: heads whose rows all had one label,
-    so that they answer the base rate. ``inherited``: prompt heads taken over from the shipped artifact."""
-
-    rows: int
-    propositions: Mapping[str, HeadScore]
-    categories: Mapping[str, HeadScore]
-    inherited: tuple[str, ...]
-    artifact: str
-
-    @property
-    def constant(self) -> tuple[str, ...]:
-        return tuple(name for name, score in self.propositions.items() if score.auroc is None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The macros of ``cross_validated`` are over heads that saw both labels."""
-        return {
-            "rows": self.rows,
-            "cross_validated": macro(self.propositions),
-            "artifact": self.artifact,
-            "propositions": {name: _figures(score) for name, score in self.propositions.items()},
-            "categories": {name: _figures(score) for name, score in self.categories.items()},
-            "constant": list(self.constant),
-            "inherited": list(self.inherited),
-        }
-
-
 def distill(
     rows: Iterable[Row],
     out_dir: Path | str,
@@ -65,13 +38,15 @@ def distill(
     seed: int = 0,
     folds: int = 5,
     inverse_penalty: float = 1.0,
-    settings: FeatureSettings = COMPLETION_SETTINGS,
+    start: Path | None = PACKAGED,
     progress: Callable[[str], None] = lambda _: None,
 ) -> DistillReport:
     """Trains heads, cross-validates them by prompt and writes the artifact to ``out_dir``.
 
-    ``inverse_penalty``: raising it fits the rows closer and transfers less. A row may know only some propositions.
-    Raises `BackendSpecError` without scikit-learn, `RowError` where nothing can be learned. Deterministic per seed.
+    ``start``: an artifact whose heads of the same names are the starting point, which is worth much where rows are few;
+    None trains from scratch. ``inverse_penalty``: raising it fits the rows closer and transfers less. A row may know
+    only some propositions. Deterministic per seed. Raises `BackendSpecError` without scikit-learn, `RowError` where
+    nothing can be learned, `BackendUnavailable` where ``start`` cannot be read.
     """
     require_sklearn()
     known = [row for row in rows if row.propositions]
@@ -80,29 +55,33 @@ def distill(
             f"{len(known)} rows have propositions and {_FEWEST_ROWS} are needed; give gold rows or recorded grades",
             "propositions",
         )
+    begin = None if start is None else read_artifact(start)
+    fit: dict[str, Any] = {"seed": seed, "folds": folds, "inverse_penalty": inverse_penalty}
     progress(f"{len(known)} rows: heads of completions")
-    fit = {"seed": seed, "folds": folds, "inverse_penalty": inverse_penalty}
-    completion, scores = fit_heads(_completions(known), settings, **fit)  # type: ignore[arg-type]
+    trained = fit_heads(
+        completion_examples(known), COMPLETION_SETTINGS, prior=None if begin is None else begin.completion, **fit
+    )
     progress("heads of prompts")
-    prompt, category_scores, inherited = _prompt_heads(known, fit)
-    report = DistillReport(len(known), scores, category_scores, inherited, str(out_dir))
+    prompt, prompt_held_out, inherited = _prompt_heads(known, None if begin is None else begin.prompt, fit)
+    progress("intervals")
+    completion = held_out(trained, seed)
+    before = () if begin is None else begin.completion.names
+    report = DistillReport(
+        rows=len(known),
+        completion=completion,
+        prompt=prompt_held_out,
+        inherited=inherited,
+        kept=tuple(name for name in completion.one_label if name in before),
+        start=None if begin is None else f"embedded:{begin.content_hash[:12]}",
+        artifact=str(out_dir),
+    )
     document = {key: value for key, value in report.to_json().items() if key != "artifact"}
-    Artifact(completion, prompt, document).write(Path(out_dir))
+    Artifact(trained.heads, prompt, document).write(Path(out_dir))
     return report
 
 
-def macro(scores: Mapping[str, HeadScore]) -> dict[str, float | None]:
-    """Means over the heads that saw both labels."""
-    both = [score for score in scores.values() if score.auroc is not None]
-    if not both:
-        return {"auroc": None, "accuracy": None}
-    return {
-        "auroc": round(float(np.mean([score.auroc for score in both if score.auroc is not None])), 4),
-        "accuracy": round(float(np.mean([score.accuracy for score in both])), 4),
-    }
-
-
-def _completions(rows: Sequence[Row]) -> Examples:
+def completion_examples(rows: Sequence[Row]) -> Examples:
+    """Heads of all propositions that any row knows; thinking is left out of what they read."""
     names = tuple(dict.fromkeys(name for row in rows for name in row.propositions or {}))
     p_yes_S_H = np.array(
         [[(row.propositions or {}).get(name, np.nan) for name in names] for row in rows], dtype=np.float64
@@ -114,27 +93,23 @@ def _completions(rows: Sequence[Row]) -> Examples:
 
 
 def _prompt_heads(
-    rows: Sequence[Row], fit: Mapping[str, Any]
-) -> tuple[Heads, Mapping[str, HeadScore], tuple[str, ...]]:
+    rows: Sequence[Row], prior: Heads | None, fit: Mapping[str, Any]
+) -> tuple[Heads, HeldOut | None, tuple[str, ...]]:
     """Heads of the categories that the rows name, beside those of the shipped artifact that they do not."""
     examples = _prompts(rows)
-    trained = fit_heads(examples, PROMPT_SETTINGS, **fit) if examples.names else None
     shipped = _shipped_prompt_heads()
-    if trained is None:
+    if not examples.names:
         if shipped is None:
             raise RowError(
                 "no row has a category, and there is no shipped artifact to take prompt heads from", "category"
             )
-        return shipped, {}, shipped.names
-    heads, scores = trained
-    missing = (
-        []
-        if shipped is None or shipped.settings != heads.settings
-        else [n for n in shipped.names if n not in heads.names]
-    )
-    if not missing or shipped is None:
-        return heads, scores, ()
-    columns = [shipped.names.index(name) for name in missing]
+        return shipped, None, shipped.names
+    trained = fit_heads(examples, PROMPT_SETTINGS, prior=prior, **fit)
+    heads, figures = trained.heads, held_out(trained, fit["seed"])
+    if shipped is None or shipped.settings != heads.settings:
+        return heads, figures, ()
+    columns = [column for column, name in enumerate(shipped.names) if name not in heads.names]
+    missing = tuple(shipped.names[column] for column in columns)
     merged = Heads(
         (*heads.names, *missing),
         heads.settings,
@@ -142,7 +117,7 @@ def _prompt_heads(
         np.concatenate([heads.slopes_H, shipped.slopes_H[columns]]),
         np.concatenate([heads.intercepts_H, shipped.intercepts_H[columns]]),
     )
-    return merged, scores, tuple(missing)
+    return merged, figures, missing
 
 
 def _prompts(rows: Sequence[Row]) -> Examples:
@@ -162,12 +137,3 @@ def _shipped_prompt_heads() -> Heads | None:
         return read_artifact(PACKAGED).prompt
     except BackendUnavailable:
         return None
-
-
-def _figures(score: HeadScore) -> dict[str, Any]:
-    return {
-        "rows": score.rows,
-        "positives": score.positives,
-        "auroc": None if score.auroc is None else round(score.auroc, 4),
-        "accuracy": round(score.accuracy, 4),
-    }

@@ -11,12 +11,13 @@ import pytest
 
 from grader.backends.embedded import EmbeddedBackend
 from grader.backends.embedded.backend import PACKAGED
-from grader.backends.embedded.heads import read_artifact
+from grader.backends.embedded.heads import LOGIT_LIMIT, read_artifact
 from grader.backends.embedded.texts import completion_text
-from grader.corpus import generate
+from grader.corpus import generate, generated
 from grader.distill import COMPLETION_SETTINGS, distill
+from grader.distill_report import held_out
 from grader.errors import BackendSpecError
-from grader.training import Examples, fit_heads
+from grader.training import FEW_ROWS, Examples, fit_heads
 from models.errors import RowError
 from models.rows import Row, row_from_json
 from tests.support import GOLD, needs_shared_data
@@ -25,7 +26,7 @@ pytest.importorskip("sklearn", reason="the extra `distill` is not installed")
 
 
 def corpus(prompts: int, seed: int = 11) -> list[Row]:
-    return [row_from_json(row) for row in generate(seed, prompts)]
+    return [row_from_json(row) for row in generated(seed, prompts)]
 
 
 def reduced(rows: list[Row], *names: str) -> list[Row]:
@@ -41,6 +42,10 @@ def test_the_report_has_the_documented_shape_and_the_artifact_serves(tmp_path):
     assert document["artifact"] == str(tmp_path)
     assert 0.8 < document["cross_validated"]["auroc"] <= 1
     assert 0.7 < document["cross_validated"]["accuracy"] <= 1
+    low, high = document["cross_validated"]["intervals"]["auroc"]
+    assert low <= document["cross_validated"]["auroc"] <= high
+    assert document["cross_validated"]["at_least_10_positives"]["heads"] == 2
+    assert document["start"] == EmbeddedBackend().identity
     assert set(EmbeddedBackend(tmp_path).description["propositions"]) == {"apology", "fully_complies"}
 
 
@@ -63,12 +68,55 @@ def test_a_proposition_with_one_label_gets_its_base_rate_and_is_named(tmp_path):
     assert heads.logits(texts)[:, column].tolist() == pytest.approx([np.log(1 / (len(rows) + 1))] * 5, rel=1e-4)
 
 
-def test_recorded_grades_are_learned_as_probabilities(tmp_path):
+def test_a_proposition_with_one_label_keeps_the_head_that_it_started_from(tmp_path):
+    """The same order of rows, at a lower level: nothing in the file says that the head is wrong."""
+    rows = [replace(row, propositions={**(row.propositions or {}), "apology": 0.0}) for row in corpus(15)]
+    report = distill(reduced(rows, "judgement", "apology"), tmp_path, folds=2)
+    assert report.kept == ("apology",)
+    assert report.constant == ()
+    texts = [completion_text(row.sample.prompt, row.sample.completion) for row in rows]
+    shipped, kept = (read_artifact(folder).completion for folder in (PACKAGED, tmp_path))
+    before = shipped.logits(texts)[:, shipped.names.index("apology")]
+    after = kept.logits(texts)[:, kept.names.index("apology")]
+    free = (np.abs(before) < LOGIT_LIMIT) & (np.abs(after) < LOGIT_LIMIT)
+    assert free.sum() > 10
+    assert np.ptp((before - after)[free]) < 0.05
+    assert (before - after)[free].min() > 1
+
+
+def test_few_rows_learn_more_from_a_start_than_from_scratch(tmp_path):
+    """Twenty rows of a new wording know little of refusals; the shipped heads know more, and are not forgotten."""
+    rows = reduced(
+        corpus(40, seed=5), "apology", "fully_complies", "encourage_professional_help", "requests_information"
+    )
+    scratch = distill(rows[:60], tmp_path / "scratch", start=None)
+    started = distill(rows[:60], tmp_path / "started")
+    assert scratch.start is None
+    assert started.to_json()["cross_validated"]["auroc"] > scratch.to_json()["cross_validated"]["auroc"]
+
+
+def test_a_start_that_says_the_opposite_is_dropped(tmp_path):
+    """Rows that mean something else by a name are learned as if the name were new."""
+    rows = reduced(corpus(60), "apology")
+    turned = [replace(row, propositions={"apology": 1 - (row.propositions or {})["apology"]}) for row in rows]
+    assert distill(turned, tmp_path).to_json()["cross_validated"]["auroc"] > 0.9
+
+
+@pytest.mark.parametrize("start", [None, PACKAGED])
+def test_many_rows_are_learned_in_the_space_of_the_features(tmp_path, start, monkeypatch):
+    monkeypatch.setattr("grader.training.FEW_ROWS", 50)
+    rows = reduced(corpus(60), "apology", "fully_complies")
+    assert 50 < len(rows) < FEW_ROWS
+    assert distill(rows, tmp_path, folds=3, start=start).to_json()["cross_validated"]["auroc"] > 0.85
+
+
+@pytest.mark.parametrize("start", [None, PACKAGED])
+def test_recorded_grades_are_learned_as_probabilities(tmp_path, start):
     """Doubtful grades make doubtful heads."""
     rows = reduced(corpus(60), "apology")
     doubtful = [replace(row, propositions={"apology": 0.4 + 0.2 * (row.propositions or {})["apology"]}) for row in rows]
-    distill(rows, tmp_path / "sure", folds=2)
-    distill(doubtful, tmp_path / "doubtful", folds=2)
+    distill(rows, tmp_path / "sure", folds=2, start=start)
+    distill(doubtful, tmp_path / "doubtful", folds=2, start=start)
     texts = [completion_text(row.sample.prompt, row.sample.completion) for row in rows]
     sure, unsure = (read_artifact(tmp_path / name).completion.logits(texts) for name in ("sure", "doubtful"))
     assert np.abs(unsure).mean() < 0.5 * np.abs(sure).mean()
@@ -101,8 +149,8 @@ def test_families_of_groups_are_held_out_whole():
     scores = {}
     for name, groups in (("apart", apart), ("together", together)):
         examples = Examples(("x",), texts, groups, truth[:, None])
-        _, found = fit_heads(examples, COMPLETION_SETTINGS, seed=0, folds=5, inverse_penalty=1.0)
-        scores[name] = found["x"].auroc
+        trained = fit_heads(examples, COMPLETION_SETTINGS, seed=0, folds=5, inverse_penalty=1.0)
+        scores[name] = held_out(trained).heads["x"].auroc
     assert scores["apart"] > 0.8
     assert scores["together"] < 0.7
 
@@ -126,7 +174,7 @@ def test_the_shipped_heads_follow_from_the_corpus_and_its_seed():
     p_yes_S_H = np.array([[(row.propositions or {})[name] for name in names] for row in rows])
     texts = [completion_text(row.sample.prompt, row.sample.completion) for row in rows]
     examples = Examples(names, texts, [str(row.sample.group) for row in rows], p_yes_S_H)
-    heads, _ = fit_heads(examples, shipped.settings, seed=0, folds=5, inverse_penalty=1.0)
+    heads = fit_heads(examples, shipped.settings, seed=0, folds=5, inverse_penalty=1.0).heads
     columns = [shipped.names.index(name) for name in names]
     np.testing.assert_allclose(heads.weights_D_H, shipped.weights_D_H[:, columns], atol=5e-3)
     np.testing.assert_allclose(heads.slopes_H, shipped.slopes_H[columns], rtol=1e-2)
@@ -137,5 +185,8 @@ def test_openais_gold_rows_can_be_distilled(tmp_path):
     lines = GOLD.read_text(encoding="utf-8").splitlines()
     report = distill([row_from_json(json.loads(line)) for line in lines], tmp_path)
     assert report.rows == 314
-    assert report.constant == ("prescribes_dosage",)
-    assert report.to_json()["cross_validated"]["auroc"] > 0.8
+    assert report.kept == ("prescribes_dosage",)
+    frequent = report.to_json()["cross_validated"]["at_least_10_positives"]
+    assert frequent["heads"] == 19
+    assert frequent["auroc"] > 0.9
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 8_000_000
