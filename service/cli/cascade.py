@@ -118,19 +118,18 @@ def cascade_document(report: CascadeReport, cascade: Path) -> dict[str, Any]:
 def print_cascade(report: CascadeReport, cascade: Path) -> None:
     """A line a proposition; every figure is of rows that its thresholds were not fitted to."""
     name_column = Column("proposition", no_wrap=True)
-    table = Table(name_column, "yes", "no <=", "yes >=", "share", "agreement", "of answered", box=None)
+    table = Table(name_column, "rows", "yes", "share", "agreement", "of answered", box=None)
     figures = report.to_json()["propositions"]
     for name, one in figures.items():
         held_out = one["held_out"]
         low, high = held_out["agreement_interval"]
         table.add_row(
             name,
-            f"{one['positives']:,}/{one['rows']:,}",
-            _number(one["low"], "+.2f"),
-            _number(one["high"], "+.2f"),
+            f"{one['rows']:,}",
+            f"{one['positives']:,}",
             f"{held_out['share']:.2f}",
-            f"{held_out['agreement']:.3f} ({low:.3f}-{high:.3f})",
-            _number(held_out["answered_agreement"], ".3f"),
+            f"{held_out['agreement']:.3f} {low:.2f}-{high:.2f}",
+            "-" if held_out["answered_agreement"] is None else f"{held_out['answered_agreement']:.3f}",
         )
     console.print(table)
     console.print(
@@ -169,10 +168,6 @@ def _sound(answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
         if isinstance(answer, Unscorable) and answer.transient:
             raise FitError(f"the first grader failed ({answer.reason} {answer.detail}); fit again when it answers")
     return answers
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
 
 
 def _percent(share: float | None) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from grader.backends.cascade import CascadeBackend, write_thresholds
 from grader.backends.http import HttpBackend, base_url
-from grader.backends.registry import create_backend
+from grader.backends.registry import create_backend, split_cascade
 from grader.errors import BackendSpecError
+from models.errors import WeightsError
+from tests.grader.backends.cascade.support import thresholds
 from tests.support import ROOT
 
 
@@ -92,6 +96,61 @@ def test_an_option_that_cannot_be_sent_is_refused_at_once(options: dict[str, obj
     with pytest.raises(BackendSpecError) as caught:
         create_backend("http:http://127.0.0.1:9/v1", **options)
     assert "hunter2" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "graders"),
+    [
+        ("embedded", ["embedded"]),
+        ("embedded+http:http://h/v1", ["embedded", "http:http://h/v1"]),
+        ("embedded:/data/a+b+http:http://h/v1+x", ["embedded:/data/a+b", "http:http://h/v1+x"]),
+        ("http:http://h/httpx+httpy", ["http:http://h/httpx+httpy"]),
+        ("http:http://a/v1+http:http://b/v1", ["http:http://a/v1", "http:http://b/v1"]),
+        ("embedded+embedded:/data", ["embedded", "embedded:/data"]),
+    ],
+)
+def test_a_plus_parts_graders_only_before_a_backends_name(spec: str, graders: list[str]) -> None:
+    assert split_cascade(spec) == graders
+
+
+def test_a_cascade_gives_each_server_its_own_key_and_model(tmp_path: Path) -> None:
+    write_thresholds(thresholds({}), tmp_path / "t.json")
+    backend = create_backend(
+        "http:http://a/v1+http:http://b/v1",
+        cascade=tmp_path / "t.json",
+        model="second",
+        api_key="second-key",
+        first_model="first",
+        label_mass_floor=0.7,
+    )
+    assert isinstance(backend, CascadeBackend)
+    first, second = backend.description["first"], backend.description["second"]
+    assert (first["model"], second["model"]) == ("first", "second")
+    assert first["label_mass_floor"] == second["label_mass_floor"] == 0.7
+    assert isinstance(backend._first, HttpBackend)
+    assert isinstance(backend._second, HttpBackend)
+    assert (backend._first._client._api_key, backend._second._client._api_key) == (None, "second-key")
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        ("embedded+http:http://h/v1", "rbr distill GRADES.jsonl --cascade cascade.json --grader embedded"),
+        ("embedded+http:http://h/v1+embedded", "two graders, not 3"),
+        ("nothing+embedded", "RBR_CASCADE"),
+    ],
+)
+def test_a_cascade_without_thresholds_or_of_three_says_what_to_do(spec: str, hint: str) -> None:
+    with pytest.raises(BackendSpecError, match=hint):
+        create_backend(spec)
+
+
+def test_an_option_that_neither_grader_of_a_cascade_has_is_refused(tmp_path: Path) -> None:
+    write_thresholds(thresholds({}), tmp_path / "t.json")
+    with pytest.raises(BackendSpecError, match=r"neither grader of embedded\+embedded has an option model"):
+        create_backend("embedded+embedded", cascade=tmp_path / "t.json", model="m")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        create_backend("embedded+embedded", cascade=tmp_path / "none.json")
 
 
 def test_the_registry_imports_no_backend_before_it_is_asked_for() -> None:
