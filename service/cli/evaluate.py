@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from grader.backends.registry import split_cascade
 from grader.evaluate import Experiment, GoldGrades, grade_gold, run_experiment
 from grader.grader import Grader
 from models.errors import EvaluationError
@@ -39,7 +40,9 @@ from service.cli.options import GraderOption, PolicyOption, RedisOption
 from service.cli.response_types import ResponseTypes, measure_response_types
 from service.settings import Settings, load_settings
 
+# Settings of the graders, all of them unset by default.
 _HTTP_OPTIONS: Final = tuple(name for name in Settings.model_fields if name.startswith("grader_"))
+_CASCADE_OPTIONS: Final = tuple(name for name in Settings.model_fields if name.startswith("cascade"))
 
 app = typer.Typer(help="Measure graders against labels.", no_args_is_help=True)
 
@@ -113,8 +116,11 @@ def _against(settings: Settings, grader: str | None, policy: str | None) -> Sett
 
 
 def _own_options(settings: Settings) -> Settings:
-    """Without the environment's options for http graders where the grader is no such one, and would refuse them."""
-    return settings if "http:" in settings.grader else settings.model_copy(update=dict.fromkeys(_HTTP_OPTIONS))
+    """Without the environment's options for graders of another kind, which this one would refuse."""
+    if len(split_cascade(settings.grader)) > 1:
+        return settings
+    foreign = _CASCADE_OPTIONS if settings.grader.startswith("http:") else _CASCADE_OPTIONS + _HTTP_OPTIONS
+    return settings.model_copy(update=dict.fromkeys(foreign))
 
 
 async def _evaluate(

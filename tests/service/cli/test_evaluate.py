@@ -135,13 +135,14 @@ def test_a_better_question_is_found_out(rows: Path, tmp_path: Path, server: Chat
 
 
 def test_two_graders_are_compared_whatever_options_the_one_has(rows: Path, tmp_path: Path, server: ChatServer) -> None:
-    """The environment's key for the http grader is no business of the embedded one, and no obstacle."""
+    """What the environment has for another kind of grader is no obstacle."""
     found = evaluate(
         rows,
         *("--grader", f"http:{server.url}"),
         *("--policy", rules(tmp_path, SHARP)),
         *("--against-grader", "embedded"),
         RBR_GRADER_API_KEY="not-a-real-key",
+        RBR_CASCADE_AUDIT_RATE="0.1",
     )
     assert found["comparison"]["against"]["grader"].startswith("embedded:")
     assert set(found["comparison"]["propositions"]) == {"apology"}
