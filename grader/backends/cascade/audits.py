@@ -44,6 +44,10 @@ class Audits:
         self._running: asyncio.Task[None] | None = None
         self._closed = False
 
+    def open(self) -> None:
+        """Take audits, again where it was closed: a start that failed may be tried once more."""
+        self._closed = False
+
     def offer(self, audit: Audit) -> None:
         """Audit it, where it is one of those that are; dropped and counted where too many wait."""
         if self._closed or not self.chosen(audit.task):

@@ -118,6 +118,7 @@ class CascadeBackend:
             await self._first.start()
             await self._second.start()
             self._require_fitted()
+            self._audits.open()
         except BaseException:
             await self.aclose()
             raise

@@ -12,7 +12,7 @@ from grader.backends.cascade import CascadeBackend
 from grader.backends.cascade.audits import MOST_WAITING, Audit, Audits
 from grader.backends.embedded import EmbeddedBackend
 from grader.backends.http import HttpBackend
-from grader.errors import BackendSpecError
+from grader.errors import BackendSpecError, BackendUnavailable
 from grader.grades import Grade
 from grader.prompts.markers import defuse
 from grader.prompts.template import render_prompts
@@ -74,6 +74,22 @@ async def test_an_audit_gives_way_to_a_request_and_is_asked_again(server: ChatSe
         assert isinstance(answers[0], Grade)
         await until(lambda: len(heard.audits()) == 1)
         assert heard.audits()[0].agreed is not None
+    finally:
+        await backend.aclose()
+
+
+async def test_audits_go_on_after_a_start_that_failed_and_one_that_did_not(server: ChatServer) -> None:
+    server.stop()
+    second = HttpBackend(server.url, retries=QUICK)
+    backend = CascadeBackend(EmbeddedBackend(), second, thresholds({"apology": ALWAYS}), audit_rate=1.0)
+    backend.listener = heard = Heard()
+    with pytest.raises(BackendUnavailable):
+        await backend.start()
+    server.start()
+    await backend.start()
+    try:
+        await backend.grade([task(names=("apology",))])
+        await until(lambda: len(heard.audits()) == 1)
     finally:
         await backend.aclose()
 
