@@ -155,7 +155,7 @@ def _share(these: NDArray[np.uint64], those: NDArray[np.uint64]) -> float:
         return 0.0
     known = np.sort(those)
     places = np.minimum(np.searchsorted(known, these), len(known) - 1)
-    return float(np.mean(known[places] == these))
+    return int(np.count_nonzero(known[places] == these)) / len(these)
 
 
 def _list_marks(raw: str) -> int:
