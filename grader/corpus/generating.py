@@ -13,7 +13,7 @@ from grader.corpus.drafts import Draft
 from grader.corpus.prompts import CorpusPrompt, make_prompt
 from grader.corpus.rows import make_row
 
-DEFAULT_PROMPTS: Final = 2000
+DEFAULT_PROMPTS: Final = 3000
 _TRIES: Final = 60
 _WORDINGS: Final = 5
 _EMOJI: Final = ("🙂", "🌱", "👍", "✨")
@@ -23,10 +23,10 @@ def generated(seed: int = 0, prompts: int = DEFAULT_PROMPTS, *, banks: Banks | N
     """Rows in the gold form, plus ``label`` (completion class), ``group`` (prompt id) and ``categories`` (truths of the
     content categories for the prompt). The same arguments give the same rows on every machine.
 
-    Each prompt has an ideal completion first, then three to six others of other classes and manners. The banks are
-    divided into five wordings without a phrase or a topic in common (but for tiny banks); a prompt and its completions
-    draw on one, which ``group`` names before its slash, so that cross-validation can hold whole wordings out. ``banks``
-    replaces that division.
+    Each prompt has an ideal completion first, then three to six others of other classes and manners; one other where
+    the banks hold the prompt alone. The banks are divided into five wordings without a phrase or a topic in common (but
+    for tiny banks); a prompt and its completions draw on one, which ``group`` names before its slash, so that
+    cross-validation can hold whole wordings out. ``banks`` replaces that division.
     """
     whole = load_banks()
     wordings = [banks] if banks else [whole.part(index, _WORDINGS, inside=True) for index in range(_WORDINGS)]
@@ -40,11 +40,11 @@ def generated(seed: int = 0, prompts: int = DEFAULT_PROMPTS, *, banks: Banks | N
 
 
 def _rows_of(prompt: CorpusPrompt, group: str, banks: Banks, rng: Random) -> list[dict[str, Any]]:
-    unanswered = prompt.kind == "listed" and prompt.response_type == "comply"
+    unanswered = prompt.listed and prompt.response_type == "comply"
     recipes = UNANSWERED if unanswered else RECIPES[prompt.response_type]
     rows: list[dict[str, Any]] = []
     seen: set[str] = set()
-    wanted = 1 + rng.randint(3, 6)
+    wanted = 2 if prompt.listed else 1 + rng.randint(3, 6)
     for _ in range(_TRIES):
         draft = _written(_picked(recipes["other" if rows else "ideal"], rng), prompt, banks, rng)
         row = make_row(group, prompt.category, prompt.messages, _surface(draft.text, rng), draft.traits)

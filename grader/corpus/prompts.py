@@ -24,7 +24,7 @@ _RESPONSE_TYPES: Final = {
 }
 CATEGORIES: Final = tuple(name for name in _RESPONSE_TYPES if name != NONE)
 _KINDS: Final = ("everyday", "boundary", "text_task", "mind_task", "refused", "support", "methods", "listed")
-_SHARES: Final = (30, 20, 5, 4, 19, 9, 13, 32)
+_SHARES: Final = (30, 20, 5, 4, 19, 9, 13, 85)
 _LISTED: Final = {
     "ordinary": 10,
     "boundary": 9,
@@ -38,13 +38,17 @@ _LISTED: Final = {
 
 @dataclass(frozen=True)
 class CorpusPrompt:
-    """``messages`` end with the user's; ``passage`` is the text that a task works on, empty where there is none."""
+    """``messages`` end with the user's; ``passage`` is the text that a task works on, empty where there is none.
+
+    ``listed``: the prompt stands in a list of prompts alone, without an answer.
+    """
 
     messages: tuple[dict[str, str], ...]
     category: str
     topic: Topic
     kind: str
     passage: str = ""
+    listed: bool = False
 
     @property
     def response_type(self) -> str:
@@ -79,7 +83,8 @@ def _listed(banks: Banks, rng: Random) -> CorpusPrompt:
     contexts = banks.distress.contexts if mind else banks.contexts
     last = _with_context(banks, rng, ask, contexts) if rng.random() < 0.3 else _register(ask, rng)
     kind = {"self_harm_support": "support", "self_harm_instructions": "methods"}.get(category, "listed")
-    return CorpusPrompt(_turns(banks, rng, last), category, banks.distress.topic if mind else _topic(banks, name), kind)
+    topic = banks.distress.topic if mind else _topic(banks, name)
+    return CorpusPrompt(_turns(banks, rng, last), category, topic, kind, listed=True)
 
 
 def _topic(banks: Banks, name: str) -> Topic:

@@ -5,7 +5,8 @@ The completion class is computed from the truths by the rules of the packaged po
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ POLICY: Final = "safety"
 
 
 def make_row(
-    group: str, category: str, prompt: Sequence[dict[str, str]], completion: str, true: Set[str]
+    group: str, category: str, prompt: Sequence[dict[str, str]], completion: str, true: AbstractSet[str]
 ) -> dict[str, Any]:
     """``true``: the propositions that hold, all others being false. ``category`` "none": an ordinary prompt.
 

@@ -26,13 +26,10 @@ def handwritten() -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     for path in sorted(_FOLDER.glob("*.yaml")):
-        prompts = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        prompts = yaml.safe_load(path.read_text(encoding="utf-8"))
         for number, fields in enumerate(prompts, 1):
             rows += _rows(fields, f"{FAMILY}/{path.stem}-{number}")
     return rows
-
-
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _rows(fields: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
