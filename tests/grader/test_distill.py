@@ -11,7 +11,7 @@ import pytest
 
 from grader.backends.embedded import EmbeddedBackend
 from grader.backends.embedded.backend import PACKAGED
-from grader.backends.embedded.heads import LOGIT_LIMIT, read_artifact
+from grader.backends.embedded.heads import read_artifact
 from grader.backends.embedded.texts import completion_text
 from grader.corpus import generate, generated
 from grader.distill import COMPLETION_SETTINGS, distill
@@ -74,14 +74,14 @@ def test_a_proposition_with_one_label_keeps_the_head_that_it_started_from(tmp_pa
     report = distill(reduced(rows, "judgement", "apology"), tmp_path, folds=2)
     assert report.kept == ("apology",)
     assert report.constant == ()
-    texts = [completion_text(row.sample.prompt, row.sample.completion) for row in rows]
     shipped, kept = (read_artifact(folder).completion for folder in (PACKAGED, tmp_path))
-    before = shipped.logits(texts)[:, shipped.names.index("apology")]
-    after = kept.logits(texts)[:, kept.names.index("apology")]
-    free = (np.abs(before) < LOGIT_LIMIT) & (np.abs(after) < LOGIT_LIMIT)
-    assert free.sum() > 10
-    assert np.ptp((before - after)[free]) < 0.05
-    assert (before - after)[free].min() > 1
+    before, after = shipped.names.index("apology"), kept.names.index("apology")
+    np.testing.assert_allclose(
+        kept.weights_D_H[:, after] * kept.slopes_H[after],
+        shipped.weights_D_H[:, before] * shipped.slopes_H[before],
+        atol=5e-3,
+    )
+    assert kept.intercepts_H[after] < shipped.intercepts_H[before] - 1
 
 
 def test_few_rows_learn_more_from_a_start_than_from_scratch(tmp_path):
