@@ -76,7 +76,7 @@ async def test_a_scripted_session_is_counted_exactly() -> None:
     assert value(v, "rbr_unscorable_grades_total", reason="label_mass_low") == 2
     assert value(v, "rbr_label_mass_count") == 9
     assert value(v, "rbr_grader_queued_tokens") == value(v, "rbr_grader_running_tokens") == 0
-    assert value(v, "rbr_cache_memory_conversations") == 2 + 2 * 2 + 1
+    assert value(v, "rbr_cache_memory_conversations") == 2 + 2 + 1
     info = [dict(labels) for name, labels in v if name == "rbr_info"]
     assert [(one["policy"], one["unfitted"]) for one in info] == [(service.policy.fingerprint, "false")]
 
