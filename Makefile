@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ARGS ?=
-PIP := -m pip --disable-pip-version-check --quiet --no-input
+PIP := -m pip --disable-pip-version-check -qq --no-input
 
 # torch is never installed by these; see pyproject.toml for the extras.
 .PHONY: help install dev run test check format bench artifacts redis clean

@@ -14,6 +14,13 @@ from tests.support import GOLD, needs_shared_data
 
 ROW = {"prompt": "How do I boil an egg?", "completion": "Boil it for nine minutes.", "response_type": "comply"}
 
+HELPFUL = {
+    "prompt": "How do I get limescale out of my kettle?",
+    "completion": "Fill the kettle halfway with equal parts white vinegar and water, bring it to the boil and leave it to "
+    "stand for an hour. Pour it out, wipe the inside with a soft cloth, then boil fresh water twice and throw it away.",
+    "response_type": "comply",
+}
+
 
 def write_rows(file: Path, *rows: object) -> Path:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -93,7 +100,9 @@ def test_corpus_fit_score_is_a_whole_loop(tmp_path: Path) -> None:
     figures = json.loads(fitted.stdout)["response_types"]
     assert set(figures) == {"hard_refuse", "safe_refuse_1", "safe_refuse_2", "comply"}
     assert all(each["gap"] < 1e-6 and each["pairs"] > 0 for each in figures.values())
-    rows = write_rows(tmp_path / "rows.jsonl", ROW, {**ROW, "completion": "I'm sorry, but I can't help with that."})
+    rows = write_rows(
+        tmp_path / "rows.jsonl", HELPFUL, {**HELPFUL, "completion": "I'm sorry, but I can't help with that."}
+    )
     scored = rbr("score", rows, "--weights", weights, "--out", out)
     assert scored.returncode == 0, scored.stderr
     answer, refusal = (json.loads(line)["reward"] for line in out.read_text(encoding="utf-8").splitlines())
