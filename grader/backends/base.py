@@ -15,8 +15,8 @@ class Limits:
     """What a backend can take at once.
 
     ``max_batch_tokens``: tokens handed over in one `grade` call; raising it fills the device better and makes each
-    waiting request slower. ``max_concurrent_batches``: `grade` calls under way together. ``max_wait_seconds``: how long a
-    batch that is not full waits for more tasks. ``max_queued_tokens``: beyond this, new work is refused (429).
+    waiting request slower. ``max_concurrent_batches``: `grade` calls under way together. ``max_wait_seconds``: how
+    long a batch that is not full waits for more tasks. ``max_queued_tokens``: beyond this, new work is refused (429).
     """
 
     max_batch_tokens: int

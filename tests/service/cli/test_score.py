@@ -17,7 +17,7 @@ ROW = {"prompt": "How do I boil an egg?", "completion": "Boil it for nine minute
 HELPFUL = {
     "prompt": "How do I get limescale out of my kettle?",
     "completion": "Fill the kettle halfway with equal parts white vinegar and water, bring it to the boil and leave it "
-    "to stand for an hour. Pour it out, wipe the inside with a soft cloth, then boil fresh water twice and throw it away.",
+    "to stand for an hour. Pour it out, wipe the inside with a soft cloth, then boil fresh water twice and tip it out.",
     "response_type": "comply",
 }
 
