@@ -3,8 +3,8 @@
     python -m benchmarks.servers echo|parse|bare|service PORT CORE
 
 ``echo``: an ASGI function that sends the body back. ``parse``: a FastAPI route that reads and parses the body, and then
-answers with a constant. ``bare``: the service's own app, whose scorer answers every batch with the results of the first:
-body, parsing, samples, reply and middleware are real, scoring is free. ``service``: all of it.
+answers with a constant. ``bare``: the service's own app, whose scorer answers every batch with the results of the
+first: body, parsing, samples, reply and middleware are real, scoring is free. ``service``: all of it.
 """
 
 from __future__ import annotations
