@@ -357,6 +357,20 @@ async def test_another_snapshot_than_the_expected_one_is_refused(field: str) -> 
     assert refusal.value.field == f"expect.{field}"
 
 
+async def test_the_beginning_of_a_graders_name_is_not_that_grader() -> None:
+    """Every artifact's fingerprint begins with the backend's name."""
+    backend = TextBackend()
+    backend.identity = backend.fingerprint = "embedded:9eab0123456789"
+    policy = tiny_policy()
+    weights = replace(weights_of(policy), grader_identity=backend.identity)
+    service = make_service(policy, backend, weights)
+    async with running(service):
+        await service.scorer.score([], ScoreOptions(expect=Expectation(grader="embedded:9eab0123456789")))
+        for beginning in ("embedded", "embedded:", "embedded:9eab0123"):
+            with pytest.raises(SnapshotMismatch):
+                await service.scorer.score([], ScoreOptions(expect=Expectation(grader=beginning)))
+
+
 # Explaining, streaming, grades
 
 
