@@ -5,11 +5,12 @@ Below this module arguments are explicit. Secrets are `SecretStr`, so that no lo
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.errors import RBRError
 
@@ -18,6 +19,16 @@ PREFIX: Final = "RBR_"
 
 class SettingsError(RBRError):
     """An environment variable or option has a value that cannot be used; the message names each of them."""
+
+
+def _parsed(value: Any) -> Any:
+    """Here rather than by pydantic-settings, whose own error for bad JSON names no reason."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("not valid JSON") from None
 
 
 class Settings(BaseSettings):
@@ -57,6 +68,18 @@ class Settings(BaseSettings):
         None, ge=1, description="Work that may wait for an http grader. Raising it turns 429s into waiting."
     )
 
+    grader_extra_body: Annotated[dict[str, Any] | None, NoDecode, BeforeValidator(_parsed)] = Field(
+        None,
+        description="JSON object merged into every request to an http grader, such as "
+        '{"chat_template_kwargs": {"enable_thinking": false}}. Another value is another grader: refit the weights.',
+    )
+    grader_top_logprobs: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens whose probability an http grader is asked for. Fewer leave more grades censored; many "
+        "servers refuse more than 20.",
+    )
+
     # The caches
     cache_memory_megabytes: int = Field(
         256, ge=0, description="Grades kept in the process. Raising it keeps more completions warm for that memory."
@@ -81,7 +104,10 @@ class Settings(BaseSettings):
         4096, ge=1, description="Of one request. Raising it lets one client hold the event loop for longer."
     )
     max_text_characters: int = Field(
-        1_000_000, ge=1, description="Of one prompt, message or completion. Raising it lets one text cost more."
+        1_000_000,
+        ge=1,
+        description="Of one prompt or completion with all its messages and tool calls, or of another text of a "
+        "sample. Raising it lets one text cost more.",
     )
     default_timeout_seconds: float = Field(
         120.0,
@@ -117,6 +143,8 @@ class Settings(BaseSettings):
             "label_mass_floor": self.grader_label_mass_floor,
             "max_concurrency": self.grader_max_concurrency,
             "max_queued_tokens": self.grader_max_queued_tokens,
+            "extra_body": self.grader_extra_body,
+            "top_logprobs": self.grader_top_logprobs,
         }
 
 
