@@ -2,7 +2,7 @@
 
 `build_service` reads files and builds objects; `Service.start` loads the grader, checks that the weights belong to it
 and grades one sample before the service calls itself ready. A grader that cannot be reached is tried again and again;
-any other fault is final.
+any other fault is final, a grader that refuses our key or has not our model among them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from grader.backends.base import Backend
 from grader.backends.registry import create_backend
 from grader.cache.memory import MemoryCache
 from grader.cache.redis import RedisCache
-from grader.errors import BackendUnavailable
+from grader.errors import BackendMisconfigured, BackendUnavailable
 from grader.events import Listener, ignore
 from grader.grader import Grader
 from grader.grades import Grade, Unscorable
@@ -126,8 +126,9 @@ class Service:
                 await self.grader.start()
                 await self._warm_up()
             except BackendUnavailable as error:
-                if not patient:
+                if not patient or isinstance(error, BackendMisconfigured):
                     raise
+                await self.backend.aclose()  # it had started where only the warm-up failed
                 self.lifecycle.change(Phase.STARTING, str(error))
                 log.warning("grader unavailable", detail=str(error), retry_seconds=pause)
                 await asyncio.sleep(pause)
@@ -233,7 +234,7 @@ async def open_grader(settings: Settings) -> AsyncIterator[Grader]:
 
 def _grader(settings: Settings, backend: Backend, listener: Listener) -> Grader:
     memory: MemoryCache[Grade] = MemoryCache(settings.cache_memory_megabytes * 1024 * 1024)
-    return Grader(backend, memory=memory, remote=_redis(settings), listener=listener)
+    return Grader(backend, memory=memory, remote=_redis(settings, listener), listener=listener)
 
 
 def _load_weights(settings: Settings, policy: Policy) -> RewardWeights:
@@ -246,7 +247,7 @@ def _load_weights(settings: Settings, policy: Policy) -> RewardWeights:
     raise SettingsError("no weights are packaged for this policy and grader; name a file with --weights (RBR_WEIGHTS)")
 
 
-def _redis(settings: Settings) -> RedisCache | None:
+def _redis(settings: Settings, listener: Listener) -> RedisCache | None:
     if settings.redis_url is None:
         return None
     try:
@@ -254,6 +255,7 @@ def _redis(settings: Settings) -> RedisCache | None:
             settings.redis_url.get_secret_value(),
             timeout_seconds=settings.redis_timeout_seconds,
             ttl_seconds=settings.cache_ttl_seconds,
+            listener=listener,
         )
     except ValueError as error:
         raise SettingsError(f"RBR_REDIS_URL cannot be used: {error}") from None
