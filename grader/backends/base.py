@@ -43,7 +43,9 @@ class Backend(Protocol):
     def description(self) -> Mapping[str, Any]: ...
 
     async def start(self) -> None:
-        """Load and warm up; raises `grader.errors.BackendUnavailable` with the remedy."""
+        """Load and warm up; raises `grader.errors.BackendUnavailable` with the remedy, `BackendMisconfigured` where
+        trying again cannot help.
+        """
 
     async def aclose(self) -> None:
         """Free everything; safe to call twice, and when `start` failed."""

@@ -10,6 +10,7 @@ import socket
 import httpx
 import pytest
 
+from grader.errors import BackendMisconfigured
 from models.errors import UnfittedWeights
 from service.bootstrap import open_grader, open_service
 from service.server import Server
@@ -158,6 +159,47 @@ async def test_a_grader_that_comes_up_late_is_waited_for(monkeypatch: pytest.Mon
     backend.down = False
     await starting
     assert await service.ready()
+    await service.aclose()
+
+
+async def test_a_grader_that_refuses_us_is_not_asked_again() -> None:
+    class Refusing(TextBackend):
+        starts = 0
+
+        async def start(self) -> None:
+            self.starts += 1
+            raise BackendMisconfigured("HTTP 401; give a valid API key")
+
+    backend = Refusing()
+    service = make_service(backend=backend, port=0)
+    with pytest.raises(BackendMisconfigured, match="valid API key"):
+        await Server(service).serve_service()
+    assert backend.starts == 1
+
+
+async def test_a_grader_whose_warm_up_fails_is_closed_before_it_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.bootstrap._FIRST_RETRY_SECONDS", 0.01)
+
+    class Counting(TextBackend):
+        open = most_open = starts = 0
+
+        async def start(self) -> None:
+            self.open, self.starts = self.open + 1, self.starts + 1
+            self.most_open = max(self.open, self.most_open)
+
+        async def aclose(self) -> None:
+            self.open = 0
+
+    backend = Counting()
+    backend.down = True
+    service = make_service(backend=backend, port=0)
+    starting = service.start()
+    await until(lambda: backend.starts == 3)
+    backend.down = False
+    await starting
+    assert (backend.most_open, backend.open) == (1, 1)
     await service.aclose()
 
 

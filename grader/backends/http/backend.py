@@ -20,8 +20,8 @@ from grader.backends.http.addresses import base_url
 from grader.backends.http.answers import NO_LOGPROBS, read_answer
 from grader.backends.http.client import Client, Retries
 from grader.backends.http.failures import RequestError
-from grader.backends.http.probing import answers_at_all, ask_version, find_model, remedy
-from grader.errors import BackendSpecError, BackendUnavailable
+from grader.backends.http.probing import answers_at_all, ask_version, find_model, start_failure
+from grader.errors import BackendMisconfigured, BackendSpecError, BackendUnavailable
 from grader.grades import BACKEND_ERROR, BACKEND_UNAVAILABLE, Answer, Unscorable
 from grader.prompts.labels import DEFAULT_LABEL_MASS_FLOOR, LABELS_VERSION
 from grader.prompts.markers import defuse
@@ -142,7 +142,7 @@ class HttpBackend:
             self._fingerprint = self._make_fingerprint()
         except RequestError as error:
             await self._client.aclose()
-            raise BackendUnavailable(remedy(error, self._url, self._model)) from None
+            raise start_failure(error, self._url, self._model) from None
         except BaseException:
             await self._client.aclose()
             raise
@@ -212,7 +212,7 @@ class HttpBackend:
             self._canary = "answered"
             return
         if answer.detail == NO_LOGPROBS:
-            raise BackendUnavailable(
+            raise BackendMisconfigured(
                 f"{self._url} returns no top_logprobs, without which there is no probability to read; serve the model "
                 "with an engine that reports them (vLLM, SGLang, llama.cpp) or choose a model that does"
             )
