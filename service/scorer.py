@@ -2,7 +2,8 @@
 
 Knows no web framework. One immutable snapshot serves a whole batch. A sample that cannot be scored is a result like any
 other; only what concerns the whole batch is raised: `SnapshotMismatch`, `UnknownPolicy`, `UnknownWeights`,
-`InvalidSample` (strict) and `grader.errors.Overloaded`.
+`InvalidSample` (strict) and `grader.errors.Overloaded`, before any completion was accepted for grading. Content
+categories may have been graded by then; those grades are cached, and asking again does not repeat them.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class Scorer:
         self._plans = Plans()
 
     async def score(self, samples: Sequence[Given], options: ScoreOptions) -> ScoredBatch:
-        """Rewards of a batch. Raises what the module says, before anything was graded."""
+        """Rewards of a batch. Raises what the module says, before any completion was graded."""
         scoring, provenance = await self.open(samples, options)
         return ScoredBatch(await scoring.all(), provenance, scoring.usage)
 

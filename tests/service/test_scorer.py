@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from grader.errors import Overloaded
-from grader.grades import DEADLINE_EXCEEDED, LABEL_MASS_LOW
+from grader.grades import DEADLINE_EXCEEDED, LABEL_MASS_LOW, Answer
+from grader.tasks import GradeTask
 from models.conversations import Message
 from models.policy import Policy
 from models.samples import Sample
@@ -295,6 +297,34 @@ async def test_too_much_work_is_refused_whole() -> None:
             await service.scorer.score(large[2:], ScoreOptions())
         backend_of(service).gate.set()
         assert all(scored.usage.valid == 1 for scored in await asyncio.gather(*taken))
+
+
+async def test_a_refused_request_may_have_its_categories_graded_and_a_retry_does_not_repeat_them() -> None:
+    others: list[asyncio.Task[ScoredBatch]] = []
+
+    class Busy(TextBackend):
+        """While it grades a category of the prompt `contested`, other requests fill the queue."""
+
+        async def grade(self, tasks: Sequence[GradeTask]) -> list[tuple[Answer, ...]]:
+            if not others and tasks[0].conversation[0].content == "contested":
+                self.gate.clear()
+                for i in range(3):
+                    given = sample(f"{i}" * 45_000, response_type="comply")
+                    others.append(asyncio.create_task(service.scorer.score([given], ScoreOptions())))
+                    await asyncio.sleep(0.01)
+                return [self._answers(task) for task in tasks]
+            return await super().grade(tasks)
+
+    service = make_service(backend=Busy(replace(FAST, max_concurrent_batches=2)))
+    contested = sample("x" * 90_000, prompt="contested")
+    async with running(service):
+        with pytest.raises(Overloaded):
+            await service.scorer.score([contested], ScoreOptions())
+        backend_of(service).gate.set()
+        await asyncio.gather(*others)
+        assert (await service.scorer.score([contested], ScoreOptions())).usage.valid == 1
+    assert [asked for text, asked in backend_of(service).asked if text == "contested"] == [("crime",)]
+    assert [asked for text, asked in backend_of(service).asked if text.startswith("contested\nx")] == [("disallowed",)]
 
 
 # What the policy says about samples that cannot be scored
