@@ -12,18 +12,15 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from math import isfinite
-
-import numpy as np
 
 from grader.grader import Grader
-from models.reward import Snapshot, base_scale_warning
-from models.samples import Sample
+from models.reward import Snapshot
 from service.registry import Expectation, Registry
 from service.scoring.batches import Batch, Failure, Given, Work
 from service.scoring.events import SamplesDone, ScoringListener, ignore
 from service.scoring.grades import grades_results
 from service.scoring.groups import Groups
+from service.scoring.notices import batch_warnings
 from service.scoring.plans import Plans
 from service.scoring.results import GradesResult, SampleResult
 from service.scoring.rewards import Rewarder
@@ -60,7 +57,7 @@ class Provenance:
 
     snapshot: Snapshot
     models: Mapping[str, str]
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +162,8 @@ class Scorer:
         batch = Batch(snapshot, samples)
         batch.check(for_rewards=for_rewards, strict=options.strict)
         await batch.infer(self._grader, options.deadline)
-        warning = _warning(snapshot, samples) if for_rewards else None
-        return batch, Provenance(snapshot, {"grader": backend.fingerprint}, warning)
-
-
-def _warning(snapshot: Snapshot, samples: Sequence[Given]) -> str | None:
-    """Whether the base rewards lie on another scale than those that the weights were fitted with."""
-    if snapshot.weights.base_normaliser is None:
-        return None
-    sent = [sample.base_reward for sample in samples if isinstance(sample, Sample)]
-    return base_scale_warning(
-        snapshot.weights, np.array([base for base in sent if base is not None and isfinite(base)])
-    )
+        warnings = batch_warnings(snapshot, samples) if for_rewards else ()
+        return batch, Provenance(snapshot, {"grader": backend.fingerprint}, warnings)
 
 
 def _position(result: SampleResult | GradesResult) -> int:

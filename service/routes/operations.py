@@ -11,6 +11,7 @@ from service.bootstrap import Service
 from service.errors import NotReady
 from service.lifecycle import Phase
 from service.routes.documentation import errors
+from service.scoring.notices import UNFITTED
 
 
 def operations_router(service: Service) -> APIRouter:
@@ -71,5 +72,5 @@ def info_document(service: Service) -> dict[str, Any]:
         },
     }
     if unfitted:
-        document["notice"] = "the weights were not fitted to this policy and grader; rewards mean little"
+        document["notice"] = UNFITTED
     return document

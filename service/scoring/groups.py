@@ -21,7 +21,7 @@ class Groups:
     """
 
     def __init__(self, samples: Sequence[Given]) -> None:
-        self._group_of: list[Hashable] = [_group(sample, index) for index, sample in enumerate(samples)]
+        self._group_of: list[Hashable] = [group_of(sample, index) for index, sample in enumerate(samples)]
         self._missing: dict[Hashable, int] = {}
         for group in self._group_of:
             self._missing[group] = self._missing.get(group, 0) + 1
@@ -40,7 +40,8 @@ class Groups:
         return released
 
 
-def _group(sample: Given, index: int) -> Hashable:
+def group_of(sample: Given, index: int) -> Hashable:
+    """What the sample shares with those that stand or fall with it; ``index``: its own in the batch."""
     if sample.group is not None:
         return sample.group
     return sample.prompt if sample.prompt is not None else index

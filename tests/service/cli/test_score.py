@@ -89,6 +89,21 @@ def test_weights_fitted_to_other_rules_are_refused_with_the_command_that_refits(
     refused = rbr("score", rows, "--policy", policy, "--out", tmp_path / "out")
     assert refused.returncode == 1
     assert f"rbr fit COMPARISONS --policy {policy} --grader embedded" in refused.stderr
+    scored = rbr("score", rows, "--policy", policy, "--allow-unfitted", "--json", "--out", tmp_path / "out")
+    assert scored.returncode == 0, scored.stderr
+    summary = json.loads(scored.stdout)
+    assert summary["unfitted"] is True
+    assert summary["grader"].startswith("embedded:")
+    assert "warning: the weights were not fitted to this policy and grader" in scored.stderr
+
+
+def test_base_rewards_of_some_rows_alone_are_warned_of_once(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", *[ROW] * 300, {**ROW, "base_reward": 1.5})
+    scored = rbr("score", rows, "--json", "--out", tmp_path / "out")
+    (warning,) = json.loads(scored.stdout)["warnings"]
+    assert warning.startswith("300 of 301 samples have no base_reward")
+    assert scored.stderr.count(warning) == 1
+    assert "unfitted" not in json.loads(scored.stdout)
 
 
 def test_corpus_fit_score_is_a_whole_loop(tmp_path: Path) -> None:

@@ -331,3 +331,22 @@ async def test_base_rewards_on_another_scale_than_the_fits_are_warned_of() -> No
         near = await client.post("/v1/rewards", json=batch(*[one(base_reward=i / 10 - 2) for i in range(40)]))
     assert "refit" in far.json()["warnings"][0]
     assert "warnings" not in near.json()
+
+
+async def test_base_rewards_with_some_samples_alone_are_warned_of() -> None:
+    policy = tiny_policy()
+    with_base, without = one("P", "a", base_reward=1.0), one("Q", "b")
+    async with running(make_service()) as client:
+        apart = (await client.post("/v1/rewards", json=batch(with_base, without))).json()["warnings"]
+        within = (await client.post("/v1/rewards", json=batch(with_base, one("P", "b")))).json()["warnings"]
+        lines = await client.post("/v1/rewards", json=batch(with_base, without), headers=LINES)
+        grades = await client.post("/v1/grades", json=batch(with_base, without))
+        same = [await client.post("/v1/rewards", json=batch(each, each)) for each in (with_base, without)]
+    assert "1 of 2 samples have no base_reward" in apart[0]
+    assert "groups" not in apart[0]
+    assert "cannot be compared: 1" in within[0]
+    assert json.loads(lines.text.splitlines()[-1])["warnings"] == apart
+    assert all("warnings" not in reply.json() for reply in [grades, *same])
+    async with running(make_service(policy, weights=weights_of(policy, expects_base=True))) as client:
+        required = await client.post("/v1/rewards", json=batch(with_base, without))
+    assert "warnings" not in required.json()
