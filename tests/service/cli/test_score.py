@@ -124,6 +124,15 @@ def test_corpus_fit_score_is_a_whole_loop(tmp_path: Path) -> None:
     assert answer > refusal
 
 
+def test_a_fault_is_named_by_its_line_though_rows_before_it_were_left_out(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    lines = [{**ROW, "completion": "", "label": "ideal"}, None, {**ROW, "label": "ideal"}, {**ROW, "label": "no class"}]
+    rows.write_text("".join(f"{json.dumps(line) if line else ''}\n" for line in lines), encoding="utf-8")
+    refused = rbr("fit", rows, "--grader", "embedded", "--out", tmp_path / "weights.json")
+    assert refused.returncode == 1
+    assert "line 4: label 'no class'" in refused.stderr
+
+
 def test_fitting_twice_writes_the_same_bytes(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
     rbr("corpus", "--out", corpus, "--prompts", 60)
