@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from grader.backends.base import Backend
-from grader.backends.registry import create_backend
+from grader.backends.registry import create_backend, options_of
 from grader.cache.memory import MemoryCache
 from grader.cache.redis import RedisCache
 from grader.errors import BackendMisconfigured, BackendUnavailable
@@ -40,7 +40,7 @@ from service.logs import logger
 from service.metrics import Metrics
 from service.registry import Registry
 from service.scorer import Scorer
-from service.settings import Settings, SettingsError
+from service.settings import PREFIX, Settings, SettingsError
 
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LONGEST_RETRY_SECONDS: Final = 30.0
@@ -190,7 +190,7 @@ def build_service(settings: Settings) -> Service:
     policy = load_policy(settings.policy)
     weights = _load_weights(settings, policy)
     calibration = read_calibration(settings.calibration) if settings.calibration else None
-    backend = create_backend(settings.grader, **settings.grader_options())
+    backend = create_grader_backend(settings)
     return assemble(settings, policy, weights, backend, calibration)
 
 
@@ -224,12 +224,24 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 @asynccontextmanager
 async def open_grader(settings: Settings) -> AsyncIterator[Grader]:
     """A started grader alone, for commands that have no weights yet. Raises `grader.errors.BackendUnavailable`."""
-    grader = _grader(settings, create_backend(settings.grader, **settings.grader_options()), ignore)
+    grader = _grader(settings, create_grader_backend(settings), ignore)
     try:
         await grader.start()
         yield grader
     finally:
         await grader.aclose()
+
+
+def create_grader_backend(settings: Settings) -> Backend:
+    """The grader that the settings name. Its options come from the environment, which may be another grader's: those
+    that it does not take are passed over with a warning.
+    """
+    taken = options_of(settings.grader)
+    options = {name: value for name, value in settings.grader_options().items() if value is not None}
+    for name in options.keys() - taken:
+        variable, kind = f"{PREFIX}GRADER_{name.upper()}", settings.grader.partition(":")[0]
+        log.warning("setting without effect", variable=variable, detail=f"the {kind} grader has no such option")
+    return create_backend(settings.grader, **{name: options[name] for name in options.keys() & taken})
 
 
 def _grader(settings: Settings, backend: Backend, listener: Listener) -> Grader:

@@ -6,6 +6,10 @@ Below this module arguments are explicit. Secrets are `SecretStr`, so that no lo
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -15,6 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.errors import RBRError
 
 PREFIX: Final = "RBR_"
+
+_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT\w*)$|_PORT_\d+_(TCP|UDP)\w*$")
 
 
 class SettingsError(RBRError):
@@ -151,8 +157,10 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """The environment's settings; ``overrides`` that are not None go first (command-line flags).
 
-    Raises `SettingsError` with a line for each bad value, which names the variable but never repeats the value.
+    Raises `SettingsError` for variables that are no settings, and for bad values: it names the variable but never
+    repeats the value.
     """
+    _refuse_unknown(os.environ)
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
@@ -161,6 +169,23 @@ def load_settings(**overrides: Any) -> Settings:
             for details in error.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("; ".join(problems)) from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would otherwise be a setting that silently has no effect."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    problems = []
+    for name, value in environment.items():
+        if name.upper().startswith(PREFIX) and name.upper() not in known and value and not _injected(name, value):
+            close = get_close_matches(name.upper(), known, n=1)
+            problems.append(f"{name}: no such setting" + (f"; did you mean {close[0]}?" if close else ""))
+    if problems:
+        raise SettingsError("; ".join(problems))
+
+
+def _injected(name: str, value: str) -> bool:
+    """Whether Kubernetes set it: it tells every container where each service is, and one may be called rbr-redis."""
+    return _SERVICE_LINK.search(name) is not None or (name.endswith("_PORT") and "://" in value)
 
 
 def _lowered(message: str) -> str:

@@ -26,18 +26,28 @@ def create_backend(spec: str, **options: Any) -> Backend:
     WHERE that is missing or wrong, or an option that this backend does not have.
     """
     name, _, where = spec.strip().partition(":")
-    entry = _BACKENDS.get(name)
-    if entry is None:
-        raise BackendSpecError(f"no grader backend is called {name!r}; {available()}{_hint(spec)}", "grader")
+    entry = _entry(spec)
     given = {key: value for key, value in options.items() if value is not None}
     if unknown := sorted(set(given) - entry.options):
         raise BackendSpecError(f"the {name} grader has no option {', '.join(unknown)}", unknown[0])
     return entry.build(where.strip(), given)
 
 
+def options_of(spec: str) -> frozenset[str]:
+    """The options that the backend takes. Raises `BackendSpecError` where ``spec`` names none."""
+    return _entry(spec).options
+
+
 def available() -> str:
     """What a person can write, for messages and help."""
     return "there are " + ", ".join(example for entry in _BACKENDS.values() for example in entry.examples)
+
+
+def _entry(spec: str) -> Entry:
+    name = spec.strip().partition(":")[0]
+    if name not in _BACKENDS:
+        raise BackendSpecError(f"no grader backend is called {name!r}; {available()}{_hint(spec)}", "grader")
+    return _BACKENDS[name]
 
 
 def _hint(spec: str) -> str:
