@@ -58,14 +58,25 @@ class Server(uvicorn.Server):
             ) from None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """uvicorn's signal handler. Unlike uvicorn's own it does not raise the signal again: stopping is a success."""
+        """uvicorn's signal handler. Unlike uvicorn's own it does not raise the signal again: stopping is a success.
+
+        It only wakes the event loop: a handler runs between any two instructions, and what `stop` does takes locks
+        that the interrupted code may hold.
+        """
+        if self._loop is None:
+            self.should_exit = True
+        else:
+            self._loop.call_soon_threadsafe(self.stop)
+
+    def stop(self) -> None:
+        """Drain and stop; the second time at once. Call in the event loop."""
         delay = self.service.settings.drain_delay_seconds
         if self.service.draining:
             self.force_exit = self.should_exit
             self.should_exit = True
-        elif delay > 0 and self._loop is not None:
+        elif delay > 0:
             self.service.drain()
-            self._loop.call_soon_threadsafe(self._loop.call_later, delay, self._exit)
+            asyncio.get_running_loop().call_later(delay, self._exit)
         else:
             self.service.drain()
             self.should_exit = True

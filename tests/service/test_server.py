@@ -105,6 +105,14 @@ async def test_requests_under_way_are_answered_when_the_server_is_told_to_stop()
             await httpx.AsyncClient().get(f"http://{address[0]}:{address[1]}/health")
 
 
+async def test_a_signal_only_wakes_the_event_loop() -> None:
+    """Its handler may interrupt code that holds a lock of the metrics, which draining takes."""
+    async with live() as (server, _):
+        server.handle_exit(signal.SIGTERM, None)
+        assert not server.service.draining
+        await until(lambda: server.service.draining and server.should_exit)
+
+
 async def test_a_second_signal_does_not_wait() -> None:
     async with live() as (server, client):
         waiting = asyncio.create_task(
@@ -113,7 +121,7 @@ async def test_a_second_signal_does_not_wait() -> None:
         await until(lambda: server.service.grader.stats.running_tokens > 0)
         server.handle_exit(signal.SIGTERM, None)
         server.handle_exit(signal.SIGTERM, None)
-        assert server.force_exit
+        await until(lambda: server.force_exit)
         backend_of(server.service).slow_gate.set()
         await asyncio.gather(waiting, return_exceptions=True)
 
