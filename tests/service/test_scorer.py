@@ -115,6 +115,20 @@ async def test_a_prompt_is_asked_about_once_for_all_its_completions() -> None:
     assert [asked for _, asked in backend_of(service).asked].count(("crime",)) == 1
 
 
+async def test_categories_are_asked_by_one_tuple_however_many_batches_come() -> None:
+    """What is looked up for a tuple is remembered by its identity."""
+    service = make_service()
+    categories = service.policy.category_propositions
+    assert categories is service.policy.category_propositions
+    async with running(service):
+        await service.scorer.score([sample()], ScoreOptions())
+        known = len(service.grader._keys._plans)
+        for i in range(5):
+            await service.scorer.score([sample(prompt=f"Another {i}")], ScoreOptions())
+    assert len(service.grader._keys._plans) == known
+    assert [p.name for p in categories] == ["crime"]
+
+
 async def test_a_named_response_type_is_not_inferred() -> None:
     service = make_service()
     await score(service, sample(prompt="A CRIME", response_type="comply"))
