@@ -30,7 +30,7 @@ class Backend(Protocol):
 
     ``identity`` names what weights are fitted to (model, revision, prompt template family, labels, truncation);
     ``fingerprint`` is the identity plus what changes the numbers slightly (dtype, engine version) and keys the cache.
-    ``description`` is shown in ``/info``.
+    ``description`` is shown in ``/info``; its ``kind`` is the backend's name in a spec.
     """
 
     @property

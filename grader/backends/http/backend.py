@@ -125,7 +125,8 @@ class HttpBackend:
     @property
     def description(self) -> Mapping[str, Any]:
         return {
-            "backend": "http",
+            "kind": "http",
+            "identity": self.identity,
             "url": self._url,
             "model": self._model,
             "server_version": self._server_version or None,

@@ -26,7 +26,7 @@ async def test_start_takes_the_first_model_and_names_it() -> None:
         await backend.start()
         assert backend.fingerprint != unnamed
         assert backend.identity == "http:first:p1l1"
-        assert backend.description["model"] == "first"
+        assert (backend.description["kind"], backend.description["model"]) == ("http", "first")
         assert backend.description["canary"] == "answered"
         await backend.aclose()
 
