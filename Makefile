@@ -5,10 +5,10 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ARGS ?=
-PIP := -m pip --disable-pip-version-check --quiet --no-input
+PIP := -m pip --disable-pip-version-check -qq --no-input
 
 # torch is never installed by these; see pyproject.toml for the extras.
-.PHONY: help install dev run test check format bench artifacts redis clean
+.PHONY: help install dev run test check format bench artifacts docs redis clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ artifacts: dev  ## regenerate the shipped heads and weights from the corpus (hea
 	@.venv-dev/bin/rbr corpus --out .cache/corpus.jsonl
 	@.venv-dev/bin/rbr distill .cache/corpus.jsonl --from-scratch --out grader/backends/embedded/artifact
 	@.venv-dev/bin/rbr fit .cache/corpus.jsonl --grader embedded --out models/reward/packaged/safety-embedded.json
+
+docs: dev  ## regenerate docs/configuration.md from the settings
+	@.venv-dev/bin/python -m service.configuration > docs/configuration.md
 
 redis:
 	@deploy/install-redis.sh

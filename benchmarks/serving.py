@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     use_core(CLIENT_CORE)
     with ExitStack() as stack:
-        ports = {kind: stack.enter_context(server(kind)) for kind in ("echo", "bare", "service")}
+        ports = {kind: stack.enter_context(server(kind)) for kind in ("echo", "parse", "bare", "service")}
         redis = RedisServer()
         stack.callback(redis.stop)
         redis.start()
@@ -74,6 +74,7 @@ def measure(ports: Mapping[str, int], requests: int) -> dict[str, Any]:
     return {
         "completions_per_second": {"warm": rounded(warm), "cold": rounded(cold)},
         "warm_over_bare": round(warm["service"] / warm["bare"], 3),
+        "warm_over_parse": round(warm["service"] / warm["parse"], 3),
         "cold_propositions_per_second": rounded({name: PROPOSITIONS * figure for name, figure in cold.items()}),
     }
 

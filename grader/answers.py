@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _MAX_LABEL_MASS: Final = 1.01
 
 
-class MalformedReply(Exception):  # noqa: N818  # named for what it is
+class MalformedReply(Exception):  # named for what it is
     """A backend's reply that cannot be matched with its tasks."""
 
 

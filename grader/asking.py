@@ -6,7 +6,6 @@ reports what was made.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -121,7 +120,7 @@ class Asking:
         job: Job[GradeTask, tuple[Answer, ...]] = Job(
             task,
             tokens,
-            done=lambda outcome: self._landed(flight, task, outcome),
+            done=lambda outcome: self._landed(flight, outcome),
             wanted=lambda: flight.wanted,
             size=len(fields),
         )
@@ -135,7 +134,7 @@ class Asking:
             log_failure(error)
             raise
 
-    def _landed(self, flight: Flight[Answer], task: GradeTask, outcome: tuple[Answer, ...] | Exception) -> None:
+    def _landed(self, flight: Flight[Answer], outcome: tuple[Answer, ...] | Exception) -> None:
         """Remember the grades, then answer everyone who waits, then let them be written behind their backs."""
         del self._jobs[flight]
         if isinstance(outcome, Abandoned):
@@ -151,24 +150,16 @@ class Asking:
         self._flights.land(flight, answers)
         if grades:
             self._made(flight.key, grades)
-        self._tell(task, outcome)
+        self._tell(outcome)
 
-    def _tell(self, task: GradeTask, answers: tuple[Answer, ...]) -> None:
-        for proposition, answer in zip(task.propositions, answers, strict=True):
+    def _tell(self, answers: tuple[Answer, ...]) -> None:
+        for answer in answers:
             if isinstance(answer, Grade):
-                event = events.Graded(proposition.name, _p_yes(answer.logit), answer.label_mass)
+                self._listener(events.Graded(answer.label_mass))
             else:
-                event = events.Graded(proposition.name, None, None, answer.reason)
-            self._listener(event)
+                self._listener(events.Graded(None, answer.reason))
 
     def _abandoned(self, flight: Flight[Answer]) -> None:
         job = self._jobs.get(flight)
         if job is not None:
             self._batcher.reconsider(job)
-
-
-def _p_yes(logit: float) -> float:
-    if logit >= 0:
-        return 1.0 / (1.0 + math.exp(-logit))
-    odds = math.exp(logit)
-    return odds / (1.0 + odds)

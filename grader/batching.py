@@ -24,7 +24,7 @@ _SHORTEST_RETRY_SECONDS: Final = 0.1
 _LONGEST_RETRY_SECONDS: Final = 60.0
 
 
-class Abandoned(Exception):  # noqa: N818  # an outcome, never raised
+class Abandoned(Exception):  # an outcome, never raised
     """The job was dropped because nobody wanted it any more."""
 
 

@@ -2,9 +2,10 @@
 
     RBRError
     └── GraderError
-        ├── BackendUnavailable   the backend cannot start or a whole call failed; asking later may succeed
-        ├── Overloaded           the queue is full: nothing of the request was accepted; carries retry_after_seconds
-        └── BackendSpecError     a ``BACKEND[:WHERE]`` that names no backend, or an extra that is not installed
+        ├── BackendUnavailable       the backend cannot start or a whole call failed; asking later may succeed
+        │   └── BackendMisconfigured it will not start until a person changes something: key, model, server
+        ├── Overloaded               the queue is full: nothing of the call was accepted; carries retry_after_seconds
+        └── BackendSpecError         a ``BACKEND[:WHERE]`` that names no backend, or an extra that is not installed
 
 A single proposition that cannot be graded is no error: it is an `Unscorable` (see `grader.grades`).
 """
@@ -22,8 +23,12 @@ class BackendUnavailable(GraderError):
     """The backend cannot answer now."""
 
 
+class BackendMisconfigured(BackendUnavailable):
+    """The backend refuses for a reason that time does not cure: trying again is of no use."""
+
+
 class Overloaded(GraderError):
-    """Too much work is queued; none of this request was accepted."""
+    """Too much work is queued; none of this call of the chain was accepted."""
 
     def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
         Exception.__init__(self, message, retry_after_seconds)

@@ -84,10 +84,8 @@ class Shed:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """Fresh answers of the backend by proposition: counts of unscorable ones carry their reason."""
+    """A fresh answer of the backend to one proposition: its label mass, or why there is no grade."""
 
-    proposition: str
-    p_yes: float | None
     label_mass: float | None
     unscorable_reason: str | None = None
 

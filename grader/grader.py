@@ -55,7 +55,8 @@ class GraderStats:
 class Grader:
     """Grades tasks; one object a process and event loop.
 
-    ``start`` starts the backend. ``aclose`` answers calls still under way as unscorable, writes what still waits to
+    ``remote`` has a listener of its own, for its breaker and what bypasses it: give it the same one. ``start`` starts
+    the backend. ``aclose`` answers calls still under way as unscorable, writes what still waits to
     Redis, and closes ``remote`` and the backend; calls and writes get ``drain_seconds`` each to end. A consumer that
     may stop reading a `stream` early should close it (`contextlib.aclosing`), which frees its work at once.
     """
@@ -78,8 +79,6 @@ class Grader:
         self._asking = Asking(backend, memory, listener, self._made)
         self._remote: RemoteCache[Grade] | None = None
         if remote is not None:
-            if remote.listener is events.ignore:
-                remote.listener = listener
             self._remote = RemoteCache(remote, GradeCodec(), listener)
         self._writes: WriteBehind[Grade] = WriteBehind(self._write, self._writes_dropped)
 

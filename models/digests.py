@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-Part: TypeAlias = "str | bytes | bool | int | float | None | Iterable[Part] | Mapping[str, Part]"
+Part: TypeAlias = "str | bytes | bool | int | float | Iterable[Part] | Mapping[str, Part] | None"
 
 _LENGTH = struct.Struct("<cQ")
 

@@ -10,7 +10,7 @@ Knows no policy: labels, propositions and response types are checked by who uses
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 
@@ -28,12 +28,20 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``label``: a completion class or a label of an ordering. ``propositions``: name -> P(yes); booleans 0 or 1."""
+    """``label``: a completion class or a label of an ordering. ``propositions``: name -> P(yes); booleans 0 or 1.
+
+    ``line``: where it stands in its file, for messages.
+    """
 
     sample: Sample
     category: str | None = None
     label: str | None = None
     propositions: Mapping[str, float] | None = None
+    line: int | None = field(default=None, compare=False)
+
+    def place(self, number: int) -> str:
+        """What a message calls the row: its line, or ``number``, its place among the rows at hand."""
+        return f"row {number}" if self.line is None else f"line {self.line}"
 
 
 def read_rows(path: str | Path) -> Iterator[Row]:
@@ -44,7 +52,7 @@ def read_rows(path: str | Path) -> Iterator[Row]:
             for number, line in enumerate(lines, start=1):
                 text = (line.removeprefix(_BOM) if number == 1 else line).strip()
                 if text:
-                    yield _row_of_line(text, f"{place}:{number}")
+                    yield replace(_row_of_line(text, f"{place}:{number}"), line=number)
     except OSError as error:
         raise RowError(f"{place}: cannot be read ({error.strerror}); give the path of a JSONL file") from error
 

@@ -14,7 +14,7 @@ class Sample:
 
     ``completion`` holds the messages that the policy model wrote (one assistant message, or an agent's several turns
     with tool replies between). ``reasoning`` is thinking that the trainer sent apart from the completion.
-    ``response_type`` is normalised or None (then it is inferred from the prompt). ``costs`` are named costs of Safe RLHF.
+    ``response_type`` is normalised or None (then it is inferred from the prompt). ``costs``: named costs of Safe RLHF.
     """
 
     prompt: Conversation

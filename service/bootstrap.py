@@ -2,7 +2,7 @@
 
 `build_service` reads files and builds objects; `Service.start` loads the grader, checks that the weights belong to it
 and grades one sample before the service calls itself ready. A grader that cannot be reached is tried again and again;
-any other fault is final.
+any other fault is final, a grader that refuses our key or has not our model among them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Final
 
 from grader.backends.base import Backend
 from grader.backends.cascade import CascadeBackend
-from grader.backends.registry import create_backend
+from grader.backends.registry import create_backend, options_of
 from grader.cache.memory import MemoryCache
 from grader.cache.redis import RedisCache
-from grader.errors import BackendUnavailable
+from grader.errors import BackendMisconfigured, BackendUnavailable
 from grader.events import Listener, ignore
 from grader.grader import Grader
 from grader.grades import Grade, Unscorable
@@ -41,7 +41,7 @@ from service.logs import logger
 from service.metrics import Metrics
 from service.registry import Registry
 from service.scorer import Scorer
-from service.settings import Settings, SettingsError
+from service.settings import OPTION_FIELDS, PREFIX, Settings, SettingsError
 
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LONGEST_RETRY_SECONDS: Final = 30.0
@@ -127,8 +127,9 @@ class Service:
                 await self.grader.start()
                 await self._warm_up()
             except BackendUnavailable as error:
-                if not patient:
+                if not patient or isinstance(error, BackendMisconfigured):
                     raise
+                await self.backend.aclose()  # it had started where only the warm-up failed
                 self.lifecycle.change(Phase.STARTING, str(error))
                 log.warning("grader unavailable", detail=str(error), retry_seconds=pause)
                 await asyncio.sleep(pause)
@@ -191,7 +192,7 @@ def build_service(settings: Settings) -> Service:
     policy = load_policy(settings.policy)
     weights = _load_weights(settings, policy)
     calibration = read_calibration(settings.calibration) if settings.calibration else None
-    backend = create_backend(settings.grader, **settings.grader_options())
+    backend = create_grader_backend(settings)
     return assemble(settings, policy, weights, backend, calibration)
 
 
@@ -227,7 +228,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 @asynccontextmanager
 async def open_grader(settings: Settings) -> AsyncIterator[Grader]:
     """A started grader alone, for commands that have no weights yet. Raises `grader.errors.BackendUnavailable`."""
-    grader = _grader(settings, create_backend(settings.grader, **settings.grader_options()), ignore)
+    grader = _grader(settings, create_grader_backend(settings), ignore)
     try:
         await grader.start()
         yield grader
@@ -235,9 +236,21 @@ async def open_grader(settings: Settings) -> AsyncIterator[Grader]:
         await grader.aclose()
 
 
+def create_grader_backend(settings: Settings) -> Backend:
+    """The grader that the settings name. Its options come from the environment, which may be another grader's: those
+    that it does not take are passed over with a warning.
+    """
+    taken = options_of(settings.grader)
+    options = {name: value for name, value in settings.grader_options().items() if value is not None}
+    for name in options.keys() - taken:
+        variable, kind = f"{PREFIX}{OPTION_FIELDS[name].upper()}", settings.grader.partition(":")[0]
+        log.warning("setting without effect", variable=variable, detail=f"the {kind} grader has no such option")
+    return create_backend(settings.grader, **{name: options[name] for name in options.keys() & taken})
+
+
 def _grader(settings: Settings, backend: Backend, listener: Listener) -> Grader:
     memory: MemoryCache[Grade] = MemoryCache(settings.cache_memory_megabytes * 1024 * 1024)
-    return Grader(backend, memory=memory, remote=_redis(settings), listener=listener)
+    return Grader(backend, memory=memory, remote=_redis(settings, listener), listener=listener)
 
 
 def _load_weights(settings: Settings, policy: Policy) -> RewardWeights:
@@ -250,7 +263,7 @@ def _load_weights(settings: Settings, policy: Policy) -> RewardWeights:
     raise SettingsError("no weights are packaged for this policy and grader; name a file with --weights (RBR_WEIGHTS)")
 
 
-def _redis(settings: Settings) -> RedisCache | None:
+def _redis(settings: Settings, listener: Listener) -> RedisCache | None:
     if settings.redis_url is None:
         return None
     try:
@@ -258,6 +271,7 @@ def _redis(settings: Settings) -> RedisCache | None:
             settings.redis_url.get_secret_value(),
             timeout_seconds=settings.redis_timeout_seconds,
             ttl_seconds=settings.cache_ttl_seconds,
+            listener=listener,
         )
     except ValueError as error:
         raise SettingsError(f"RBR_REDIS_URL cannot be used: {error}") from None

@@ -33,14 +33,16 @@ def configure_logging(level: str = "info", log_format: LogFormat = "json", strea
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _without_message,
     ]
-    renderer: Processor = structlog.dev.ConsoleRenderer() if log_format == "console" else _to_json
+    target = stream or sys.stderr
+    console = structlog.dev.ConsoleRenderer(colors=target.isatty())
+    renderer: Processor = console if log_format == "console" else _to_json
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(target)
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=shared, processors=[ProcessorFormatter.remove_processors_meta, _plain, renderer]

@@ -36,7 +36,7 @@ class Registry:
     def choose(self, policy: str | None = None, weights: str | None = None) -> Snapshot:
         """``policy``: name or fingerprint; None: the default. Raises `UnknownPolicy`, `UnknownWeights`, `NotReady`."""
         snapshot = self._of_policy(policy)
-        if weights is not None and not is_hash(weights, snapshot.weights.fingerprint):
+        if weights is not None and not names_hash(weights, snapshot.weights.fingerprint):
             raise UnknownWeights(f"the weights in use are {snapshot.weights.fingerprint}", "weights")
         return snapshot
 
@@ -48,14 +48,18 @@ class Registry:
         if policy in self._snapshots:
             return self._snapshots[policy]
         for snapshot in self._snapshots.values():
-            if is_hash(policy, snapshot.policy.fingerprint):
+            if names_hash(policy, snapshot.policy.fingerprint):
                 return snapshot
         raise UnknownPolicy(f"no such policy; there are: {', '.join(self._snapshots)}", "policy")
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Hashes that a run began with; None where anything will do. ``grader``: fingerprint or identity."""
+    """What a run began with; None where anything will do.
+
+    ``policy`` and ``weights``: fingerprints, or their beginnings (see `names_hash`). ``grader``: fingerprint or
+    identity, whole, because these begin with names that many graders share.
+    """
 
     policy: str | None = None
     weights: str | None = None
@@ -63,15 +67,20 @@ class Expectation:
 
     def check(self, snapshot: Snapshot, backend: Backend) -> None:
         """Raises `SnapshotMismatch`, so that a hot swap cannot change a run's objective unnoticed."""
-        self._check("policy", self.policy, snapshot.policy.fingerprint)
-        self._check("weights", self.weights, snapshot.weights.fingerprint)
-        self._check("grader", self.grader, backend.fingerprint, backend.identity)
+        for name, expected, actual in (
+            ("policy", self.policy, snapshot.policy.fingerprint),
+            ("weights", self.weights, snapshot.weights.fingerprint),
+        ):
+            if expected is not None and not names_hash(expected, actual):
+                raise _mismatch(name, actual)
+        if self.grader is not None and self.grader not in (backend.fingerprint, backend.identity):
+            raise _mismatch("grader", backend.fingerprint)
 
-    def _check(self, name: str, expected: str | None, *actual: str) -> None:
-        if expected is not None and not any(is_hash(expected, value) for value in actual):
-            raise SnapshotMismatch(f"the {name} in use is {actual[0]}, not the expected one", f"expect.{name}")
 
-
-def is_hash(given: str, actual: str) -> bool:
-    """Whether ``given`` is ``actual`` or its beginning; a beginning has at least 8 characters."""
+def names_hash(given: str, actual: str) -> bool:
+    """Whether ``given`` is the hex digest ``actual`` or at least its first 8 digits."""
     return given == actual or (len(given) >= _SHORTEST_PREFIX and actual.startswith(given))
+
+
+def _mismatch(name: str, actual: str) -> SnapshotMismatch:
+    return SnapshotMismatch(f"the {name} in use is {actual}, not the expected one", f"expect.{name}")

@@ -2,7 +2,8 @@
 
 Knows no web framework. One immutable snapshot serves a whole batch. A sample that cannot be scored is a result like any
 other; only what concerns the whole batch is raised: `SnapshotMismatch`, `UnknownPolicy`, `UnknownWeights`,
-`InvalidSample` (strict) and `grader.errors.Overloaded`.
+`InvalidSample` (strict) and `grader.errors.Overloaded`, before any completion was accepted for grading. Content
+categories may have been graded by then; those grades are cached, and asking again does not repeat them.
 """
 
 from __future__ import annotations
@@ -11,18 +12,15 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from math import isfinite
-
-import numpy as np
 
 from grader.grader import Grader
-from models.reward import Snapshot, base_scale_warning
-from models.samples import Sample
+from models.reward import Snapshot
 from service.registry import Expectation, Registry
 from service.scoring.batches import Batch, Failure, Given, Work
 from service.scoring.events import SamplesDone, ScoringListener, ignore
 from service.scoring.grades import grades_results
 from service.scoring.groups import Groups
+from service.scoring.notices import batch_warnings
 from service.scoring.plans import Plans
 from service.scoring.results import GradesResult, SampleResult
 from service.scoring.rewards import Rewarder
@@ -59,7 +57,7 @@ class Provenance:
 
     snapshot: Snapshot
     models: Mapping[str, str]
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ class Scorer:
         self._plans = Plans()
 
     async def score(self, samples: Sequence[Given], options: ScoreOptions) -> ScoredBatch:
-        """Rewards of a batch. Raises what the module says, before anything was graded."""
+        """Rewards of a batch. Raises what the module says, before any completion was graded."""
         scoring, provenance = await self.open(samples, options)
         return ScoredBatch(await scoring.all(), provenance, scoring.usage)
 
@@ -164,18 +162,8 @@ class Scorer:
         batch = Batch(snapshot, samples)
         batch.check(for_rewards=for_rewards, strict=options.strict)
         await batch.infer(self._grader, options.deadline)
-        warning = _warning(snapshot, samples) if for_rewards else None
-        return batch, Provenance(snapshot, {"grader": backend.fingerprint}, warning)
-
-
-def _warning(snapshot: Snapshot, samples: Sequence[Given]) -> str | None:
-    """Whether the base rewards lie on another scale than those that the weights were fitted with."""
-    if snapshot.weights.base_normaliser is None:
-        return None
-    sent = [sample.base_reward for sample in samples if isinstance(sample, Sample)]
-    return base_scale_warning(
-        snapshot.weights, np.array([base for base in sent if base is not None and isfinite(base)])
-    )
+        warnings = batch_warnings(snapshot, samples) if for_rewards else ()
+        return batch, Provenance(snapshot, {"grader": backend.fingerprint}, warnings)
 
 
 def _position(result: SampleResult | GradesResult) -> int:

@@ -7,6 +7,7 @@ have the drain time to finish. A second signal stops at once.
 from __future__ import annotations
 
 import asyncio
+import socket
 from types import FrameType
 from typing import Final
 
@@ -15,7 +16,7 @@ import uvicorn
 from service.app import create_app
 from service.bootstrap import Service, build_service
 from service.logs import configure_logging
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 
 # Longer than the step of most trainers, so that their connections are not closed just as they send the next batch.
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -46,15 +47,36 @@ class Server(uvicorn.Server):
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         return str(host), int(port)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's, but an address that cannot be had is an error like any other and does not end the process."""
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:
+            host, port = self.config.host, self.config.port
+            raise SettingsError(
+                f"cannot listen on {host}:{port} (see the log); choose another --port", "port"
+            ) from None
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """uvicorn's signal handler. Unlike uvicorn's own it does not raise the signal again: stopping is a success."""
+        """uvicorn's signal handler. Unlike uvicorn's own it does not raise the signal again: stopping is a success.
+
+        It only wakes the event loop: a handler runs between any two instructions, and what `stop` does takes locks
+        that the interrupted code may hold.
+        """
+        if self._loop is None:
+            self.should_exit = True
+        else:
+            self._loop.call_soon_threadsafe(self.stop)
+
+    def stop(self) -> None:
+        """Drain and stop; the second time at once. Call in the event loop."""
         delay = self.service.settings.drain_delay_seconds
         if self.service.draining:
             self.force_exit = self.should_exit
             self.should_exit = True
-        elif delay > 0 and self._loop is not None:
+        elif delay > 0:
             self.service.drain()
-            self._loop.call_soon_threadsafe(self._loop.call_later, delay, self._exit)
+            asyncio.get_running_loop().call_later(delay, self._exit)
         else:
             self.service.drain()
             self.should_exit = True

@@ -5,19 +5,53 @@ Below this module arguments are explicit. Secrets are `SecretStr`, so that no lo
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.errors import RBRError
 
 PREFIX: Final = "RBR_"
 
+_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT\w*)$|_PORT_\d+_(TCP|UDP)\w*$")
+
+
+# An option of `grader.backends.registry.create_backend` -> the setting that gives it
+OPTION_FIELDS: Final[Mapping[str, str]] = {
+    "model": "grader_model",
+    "api_key": "grader_api_key",
+    "timeout_seconds": "grader_timeout_seconds",
+    "label_mass_floor": "grader_label_mass_floor",
+    "max_concurrency": "grader_max_concurrency",
+    "max_queued_tokens": "grader_max_queued_tokens",
+    "extra_body": "grader_extra_body",
+    "top_logprobs": "grader_top_logprobs",
+    "cascade": "cascade",
+    "audit_rate": "cascade_audit_rate",
+    "first_model": "cascade_first_model",
+    "first_api_key": "cascade_first_api_key",
+}
+
 
 class SettingsError(RBRError):
     """An environment variable or option has a value that cannot be used; the message names each of them."""
+
+
+def _parsed(value: Any) -> Any:
+    """Here rather than by pydantic-settings, whose own error for bad JSON names no reason."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("not valid JSON") from None
 
 
 class Settings(BaseSettings):
@@ -59,6 +93,18 @@ class Settings(BaseSettings):
         None, ge=1, description="Work that may wait for an http grader. Raising it turns 429s into waiting."
     )
 
+    grader_extra_body: Annotated[dict[str, Any] | None, NoDecode, BeforeValidator(_parsed)] = Field(
+        None,
+        description="JSON object merged into every request to an http grader, such as "
+        '{"chat_template_kwargs": {"enable_thinking": false}}. Another value is another grader: refit the weights.',
+    )
+    grader_top_logprobs: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens whose probability an http grader is asked for. Fewer leave more grades censored; many "
+        "servers refuse more than 20.",
+    )
+
     # A cascade of two graders; the settings above that name a server or its key are the second's
     cascade: Path | None = Field(None, description="Thresholds of a cascade, from `rbr distill --cascade`.")
     cascade_audit_rate: float | None = Field(
@@ -95,7 +141,10 @@ class Settings(BaseSettings):
         4096, ge=1, description="Of one request. Raising it lets one client hold the event loop for longer."
     )
     max_text_characters: int = Field(
-        1_000_000, ge=1, description="Of one prompt, message or completion. Raising it lets one text cost more."
+        1_000_000,
+        ge=1,
+        description="Of one prompt or completion with all its messages and tool calls, or of another text of a "
+        "sample. Raising it lets one text cost more.",
     )
     default_timeout_seconds: float = Field(
         120.0,
@@ -124,25 +173,20 @@ class Settings(BaseSettings):
 
     def grader_options(self) -> dict[str, Any]:
         """What `grader.backends.registry.create_backend` takes besides the spec; None is "not given"."""
+        values = {option: getattr(self, name) for option, name in OPTION_FIELDS.items()}
         return {
-            "model": self.grader_model,
-            "api_key": self.grader_api_key.get_secret_value() if self.grader_api_key else None,
-            "timeout_seconds": self.grader_timeout_seconds,
-            "label_mass_floor": self.grader_label_mass_floor,
-            "max_concurrency": self.grader_max_concurrency,
-            "max_queued_tokens": self.grader_max_queued_tokens,
-            "cascade": self.cascade,
-            "audit_rate": self.cascade_audit_rate,
-            "first_model": self.cascade_first_model,
-            "first_api_key": self.cascade_first_api_key.get_secret_value() if self.cascade_first_api_key else None,
+            option: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for option, value in values.items()
         }
 
 
 def load_settings(**overrides: Any) -> Settings:
     """The environment's settings; ``overrides`` that are not None go first (command-line flags).
 
-    Raises `SettingsError` with a line for each bad value, which names the variable but never repeats the value.
+    Raises `SettingsError` for variables that are no settings, and for bad values: it names the variable but never
+    repeats the value.
     """
+    _refuse_unknown(os.environ)
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
@@ -151,6 +195,23 @@ def load_settings(**overrides: Any) -> Settings:
             for details in error.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("; ".join(problems)) from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would otherwise be a setting that silently has no effect."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    problems = []
+    for name, value in environment.items():
+        if name.upper().startswith(PREFIX) and name.upper() not in known and value and not _injected(name, value):
+            close = get_close_matches(name.upper(), known, n=1)
+            problems.append(f"{name}: no such setting" + (f"; did you mean {close[0]}?" if close else ""))
+    if problems:
+        raise SettingsError("; ".join(problems))
+
+
+def _injected(name: str, value: str) -> bool:
+    """Whether Kubernetes set it: it tells every container where each service is, and one may be called rbr-redis."""
+    return _SERVICE_LINK.search(name) is not None or (name.endswith("_PORT") and "://" in value)
 
 
 def _lowered(message: str) -> str:

@@ -15,8 +15,8 @@ class Limits:
     """What a backend can take at once.
 
     ``max_batch_tokens``: tokens handed over in one `grade` call; raising it fills the device better and makes each
-    waiting request slower. ``max_concurrent_batches``: `grade` calls under way together. ``max_wait_seconds``: how long a
-    batch that is not full waits for more tasks. ``max_queued_tokens``: beyond this, new work is refused (429).
+    waiting request slower. ``max_concurrent_batches``: `grade` calls under way together. ``max_wait_seconds``: how
+    long a batch that is not full waits for more tasks. ``max_queued_tokens``: beyond this, new work is refused (429).
     """
 
     max_batch_tokens: int
@@ -30,7 +30,7 @@ class Backend(Protocol):
 
     ``identity`` names what weights are fitted to (model, revision, prompt template family, labels, truncation);
     ``fingerprint`` is the identity plus what changes the numbers slightly (dtype, engine version) and keys the cache.
-    ``description`` is shown in ``/info``.
+    ``description`` is shown in ``/info``; its ``kind`` is the backend's name in a spec.
     """
 
     @property
@@ -43,7 +43,9 @@ class Backend(Protocol):
     def description(self) -> Mapping[str, Any]: ...
 
     async def start(self) -> None:
-        """Load and warm up; raises `grader.errors.BackendUnavailable` with the remedy."""
+        """Load and warm up; raises `grader.errors.BackendUnavailable` with the remedy, `BackendMisconfigured` where
+        trying again cannot help.
+        """
 
     async def aclose(self) -> None:
         """Free everything; safe to call twice, and when `start` failed."""

@@ -40,9 +40,7 @@ def create_backend(spec: str, **options: Any) -> Backend:
     if len(parts) > 1:
         return _cascade(parts, options)
     name, _, where = spec.strip().partition(":")
-    entry = _BACKENDS.get(name)
-    if entry is None:
-        raise BackendSpecError(f"no grader backend is called {name!r}; {available()}{_hint(spec)}", "grader")
+    entry = _entry(spec)
     given = {key: value for key, value in options.items() if value is not None}
     if unknown := sorted(set(given) - entry.options):
         raise BackendSpecError(f"the {name} grader has no option {', '.join(unknown)}", unknown[0])
@@ -55,10 +53,26 @@ def split_cascade(spec: str) -> list[str]:
     return re.split(rf"\+(?=(?:{names})(?:[:+]|$))", spec.strip())
 
 
+def options_of(spec: str) -> frozenset[str]:
+    """The options that the backend takes. Raises `BackendSpecError` where ``spec`` names none."""
+    *firsts, last = split_cascade(spec)
+    if not firsts:
+        return _entry(spec).options
+    shared = frozenset().union(*(_entry(first).options - _SERVER_OPTIONS for first in firsts))
+    return _entry(last).options | shared | CASCADE_OPTIONS
+
+
 def available() -> str:
     """What a person can write, for messages and help."""
     examples = [example for entry in _BACKENDS.values() for example in entry.examples]
     return "there are " + ", ".join([*examples, "A+B (a cascade of two)"])
+
+
+def _entry(spec: str) -> Entry:
+    name = spec.strip().partition(":")[0]
+    if name not in _BACKENDS:
+        raise BackendSpecError(f"no grader backend is called {name!r}; {available()}{_hint(spec)}", "grader")
+    return _BACKENDS[name]
 
 
 def _hint(spec: str) -> str:
@@ -99,16 +113,12 @@ def _cascade(specs: Sequence[str], options: Mapping[str, Any]) -> Backend:
     thresholds = _attribute("grader.backends.cascade", "read_thresholds")(own.pop("cascade"))
     firsts = {key.removeprefix("first_"): own.pop(key) for key in ("first_model", "first_api_key") if key in own}
     shared = {key: value for key, value in given.items() if key not in _SERVER_OPTIONS}
-    taken = [_options_of(spec) for spec in specs]
-    if unknown := sorted(set(given) - taken[1] - (taken[0] - _SERVER_OPTIONS)):
+    taken = [options_of(spec) for spec in specs]
+    if unknown := sorted(set(given) - options_of("+".join(specs))):
         raise BackendSpecError(f"neither grader of {'+'.join(specs)} has an option {', '.join(unknown)}", unknown[0])
     first = create_backend(specs[0], **{key: v for key, v in shared.items() if key in taken[0]}, **firsts)
     second = create_backend(specs[1], **{key: v for key, v in given.items() if key in taken[1]})
     return _construct("grader.backends.cascade", "CascadeBackend", first, second, thresholds, fit_command=fit, **own)
-
-
-def _options_of(spec: str) -> frozenset[str]:
-    return _BACKENDS[spec.partition(":")[0]].options if spec.partition(":")[0] in _BACKENDS else frozenset()
 
 
 def _attribute(module: str, name: str) -> Any:

@@ -1,7 +1,11 @@
 """Bytes in Redis, shared by the replicas: one HASH a key, one field a value.
 
 Fails open: what Redis does not answer in time is as if it were not there, and is reported as bypassed. Knows neither
-what the bytes mean (see `remote`) nor who asks. Every command touches one key, so a cluster is as good as one server.
+what the bytes mean (see `remote`) nor who asks. Every command touches one key and so one slot: a client of a cluster
+can be given to the class. `RedisCache.from_url` makes one that talks to one server.
+
+Two kinds of trouble are told apart. A server that cannot be reached or is late opens the breaker. A server that answers
+and says no (full, read-only, no permission) does not: what it refuses is bypassed, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -36,6 +41,8 @@ _VALUES_A_PIPELINE: Final = 1024
 # Commands under way together. More gain nothing in one process, whose parsing is the bottleneck; what waits here is not
 # yet timed, because waiting for ourselves is no failure of Redis.
 _CONCURRENT_PIPELINES: Final = 8
+_SECONDS_BETWEEN_REFUSALS_TOLD: Final = 60.0
+_REFUSAL_CHARACTERS: Final = 200
 
 # First write wins, for each field by itself; answers with the fields that had a value and that value. One script
 # instead of n HSETNX because the client spends tens of microseconds a reply. Sent as text: a restarted server has
@@ -65,7 +72,7 @@ class RedisCache:
 
     ``timeout_seconds``: for one pipeline, connecting included; raising it makes a slow Redis cost requests more and
     bypass less. ``ttl_seconds`` varies by ``ttl_jitter`` (a share) so that what was written together does not expire
-    together. ``listener`` may be set until the first use.
+    together.
     """
 
     def __init__(
@@ -79,7 +86,7 @@ class RedisCache:
         cooldown_seconds: float = DEFAULT_COOLDOWN_SECONDS,
         listener: Listener = ignore,
     ) -> None:
-        self.listener = listener
+        self._listener = listener
         self._client = client
         self._timeout_seconds = timeout_seconds
         self._ttl_seconds = ttl_seconds
@@ -87,6 +94,7 @@ class RedisCache:
         self._breaker = Breaker(failures_to_open, cooldown_seconds, changed=self._breaker_changed)
         self._slots = asyncio.Semaphore(_CONCURRENT_PIPELINES)
         self._closed = False
+        self._refusal_told_at = float("-inf")
 
     @classmethod
     def from_url(cls, url: str, *, timeout_seconds: float = 0.05, **options: Any) -> RedisCache:
@@ -117,10 +125,16 @@ class RedisCache:
             if replies is None:
                 self._bypassed("read", "open", sum(len(item.fields) for item in wanted[stop:]))
                 break
-            found += [
-                Found([None] * len(item.fields), damaged=True) if isinstance(reply, ResponseError) else Found(reply)
-                for item, reply in zip(wanted[start:stop], replies, strict=True)
-            ]
+            refused = 0
+            for item, reply in zip(wanted[start:stop], replies, strict=True):
+                if not isinstance(reply, ResponseError):
+                    found.append(Found(reply))
+                elif _is_wrong_type(reply):
+                    found.append(Found([None] * len(item.fields), damaged=True))
+                else:
+                    found.append(None)
+                    refused += len(item.fields)
+            self._bypassed("read", "error", refused)
         return found + [None] * (len(wanted) - len(found))
 
     async def write(self, kind: str, entries: Sequence[Entry[bytes]]) -> list[Entry[bytes]]:
@@ -133,9 +147,13 @@ class RedisCache:
             if replies is None:
                 self._bypassed("write", "open", sum(len(entry.values) for entry in entries[stop:]))
                 break
+            refused = 0
             for entry, reply in zip(chunk, replies, strict=True):
-                if isinstance(reply, list) and reply:
+                if isinstance(reply, ResponseError):
+                    refused += len(entry.values)
+                elif reply:
                     earlier.append(Entry(entry.key, dict(zip(reply[::2], reply[1::2], strict=True))))
+            self._bypassed("write", "error", refused)
         return earlier
 
     async def discard(self, kind: str, damaged: Sequence[Wanted]) -> None:
@@ -164,7 +182,9 @@ class RedisCache:
         return ("EVAL", _WRITE_SCRIPT, 1, name, ttl_seconds, *pairs)
 
     async def _send(self, operation: Operation, commands: Sequence[Command], grades: int) -> list[Any] | None:
-        """The replies; None when Redis was bypassed, which has then been reported."""
+        """The replies, or a `ResponseError` for a refused command; None when Redis was bypassed, which has then been
+        reported.
+        """
         async with self._slots:
             permit = None if self._closed else self._breaker.enter()
             if permit is None:
@@ -184,36 +204,54 @@ class RedisCache:
                 raise
             else:
                 self._breaker.succeeded(permit)
+                self._tell_refusal(operation, replies)
                 return replies
             self._breaker.failed(permit)
             self._bypassed(operation, reason, grades)
             return None
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        """One reply a command; a key of another type answers with its `ResponseError`, any other error is raised."""
+        """One reply a command. A refused one's is its `ResponseError`; other errors, such as of a server that is still
+        loading, are raised.
+        """
         async with self._client.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             replies = await pipeline.execute(raise_on_error=False)
         for reply in replies:
-            if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+            if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
                 raise reply
         return replies
 
     def _bypassed(self, operation: Operation, reason: Literal["timeout", "error", "open"], grades: int) -> None:
         if grades:
-            self.listener(CacheBypassed(operation, reason, grades))
+            self._listener(CacheBypassed(operation, reason, grades))
+
+    def _tell_refusal(self, operation: Operation, replies: Sequence[Any]) -> None:
+        """Once a minute at most: a full Redis refuses every write."""
+        refusals = (reply for reply in replies if isinstance(reply, ResponseError) and not _is_wrong_type(reply))
+        refusal = next(refusals, None)
+        now = time.monotonic()
+        if refusal is not None and now - self._refusal_told_at >= _SECONDS_BETWEEN_REFUSALS_TOLD:
+            self._refusal_told_at = now
+            said = str(refusal)[:_REFUSAL_CHARACTERS]
+            logger.warning("Redis refuses to %s: %s; grading goes on without what it refuses", operation, said)
 
     def _breaker_changed(self, closed: bool) -> None:
         if closed:
             logger.info("Redis answers again; the cache is shared again")
         else:
             logger.warning("Redis does not answer; grading goes on without the shared cache")
-        self.listener(BreakerChanged(closed))
+        self._listener(BreakerChanged(closed))
 
 
 def _name(kind: str, key: bytes) -> bytes:
     return _PREFIX + kind.encode() + b":" + key.hex().encode()
+
+
+def _is_wrong_type(error: ResponseError) -> bool:
+    """Somebody else's key. By containment: Redis before 7 puts "Error running script" before a script's error."""
+    return "WRONGTYPE" in str(error)
 
 
 def _chunks(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:

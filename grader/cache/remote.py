@@ -23,7 +23,7 @@ class RemoteCache(Generic[V]):
         self._listener = listener
 
     async def read(self, wanted: Sequence[Wanted]) -> list[dict[bytes, V]]:
-        """What Redis has of each key's fields. DamageError values are misses, are counted, and are deleted there."""
+        """What Redis has of each key's fields. Damaged values are misses, are counted, and are deleted there."""
         started = time.perf_counter()
         found: list[dict[bytes, V]] = []
         damaged: list[Wanted] = []
@@ -48,17 +48,26 @@ class RemoteCache(Generic[V]):
         return found
 
     async def write(self, entries: Sequence[Entry[V]]) -> list[Entry[V]]:
-        """Keep what is not there yet; returns the values that another replica had made first."""
+        """Keep what is not there yet; returns the values that another replica had made first.
+
+        Damaged ones found there are counted and stay until the next read deletes them.
+        """
         encode = self._codec.encode
         sealed = [
             Entry(key, {field: seal(key, field, encode(value)) for field, value in values.items()})
             for key, values in entries
         ]
         earlier = await self._redis.write(self._codec.kind, sealed)
-        firsts = [
-            Entry(key, self._decode(Wanted(key, tuple(values)), tuple(values.values()))[0]) for key, values in earlier
-        ]
-        return [entry for entry in firsts if entry.values]
+        firsts: list[Entry[V]] = []
+        damaged = 0
+        for key, contents in earlier:
+            values, bad = self._decode(Wanted(key, tuple(contents)), tuple(contents.values()))
+            damaged += len(bad)
+            if values:
+                firsts.append(Entry(key, values))
+        if damaged:
+            self._listener(CacheDamaged(damaged))
+        return firsts
 
     def _decode(self, item: Wanted, contents: Sequence[bytes | None]) -> tuple[dict[bytes, V], list[bytes]]:
         """The values by field, and the fields whose bytes are damaged."""

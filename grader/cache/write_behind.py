@@ -56,7 +56,9 @@ class WriteBehind(Generic[V]):
             self._task = asyncio.get_running_loop().create_task(self._run(), name="grade-writes")
 
     async def drain(self, timeout_seconds: float) -> None:
-        """Wait until everything is written, at most so long; the rest is dropped."""
+        """Wait until everything is written, at most so long. The rest is dropped, and so is a write that is still under
+        way: part of it may have arrived.
+        """
         if self._task is not None:
             await asyncio.wait([self._task], timeout=timeout_seconds)
         if self._task is not None:
@@ -70,7 +72,12 @@ class WriteBehind(Generic[V]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._write(self._take())
+                entries = self._take()
+                try:
+                    await self._write(entries)
+                except asyncio.CancelledError:
+                    self._dropped(sum(len(entry.values) for entry in entries))
+                    raise
         except Exception:
             logger.exception("a background write failed")
         finally:

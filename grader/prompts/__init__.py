@@ -6,12 +6,13 @@ Knows no server and no tokenizer: text in, text out; token strings with log-prob
 from grader.prompts.fences import fence, read_fences, unfence
 from grader.prompts.labels import LABELS_VERSION, Label, label_of, read_top_logprobs
 from grader.prompts.markers import defuse
-from grader.prompts.template import PROMPTS_VERSION, render_prompts
+from grader.prompts.template import PROMPTS_VERSION, Prompts, render_prompts
 
 __all__ = [
     "LABELS_VERSION",
     "PROMPTS_VERSION",
     "Label",
+    "Prompts",
     "defuse",
     "fence",
     "label_of",

@@ -11,12 +11,11 @@ The two fields are filled in one pass, so that a ``{question}`` or a brace insid
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from grader.prompts.transcript import render_messages
 from grader.tasks import GradeTask
-from models.conversations import Conversation
 from models.policy import PromptOrder, Proposition, Subject
 
 PROMPTS_VERSION: Final = 1
@@ -42,34 +41,44 @@ REMINDER: Final = 'Now answer the question that stands before the conversation, 
 _FIELD = re.compile(r"\{(question|response)\}")
 
 
+class Prompts:
+    """The prompts of one task, each rendered when it is asked for; the conversation is rendered once, with the first.
+
+    ``clean`` is applied to every text that is rendered, piece by piece: it must not depend on what stands in other
+    lines. Rendering a long conversation takes milliseconds: nothing is rendered before it is asked for.
+    """
+
+    def __init__(self, task: GradeTask, clean: Callable[[str], str] = str) -> None:
+        self._task = task
+        self._clean = clean
+        self._quoted: dict[Subject, str] = {}
+
+    def render(self, proposition: Proposition) -> str:
+        """The text of the user message for one proposition."""
+        task = self._task
+        conversation = self._quote(proposition.subject)
+        text = REQUEST_TEMPLATE if proposition.subject is Subject.PROMPT else task.template.text
+        response = render_messages(task.completion) if "{response}" in text else ""
+        question = self._clean(fill(text, {"question": proposition.question, "response": response}))
+        if task.template.order is PromptOrder.QUESTION_FIRST:
+            return f"{question}\n\n{conversation}\n\n{REMINDER}"
+        return f"{conversation}\n\n{question}"
+
+    def _quote(self, subject: Subject) -> str:
+        quoted = self._quoted.get(subject)
+        if quoted is None:
+            # A category is a property of the prompt: the completion must not change it.
+            shown = self._task.prompt if subject is Subject.PROMPT else self._task.conversation
+            quoted = self._quoted[subject] = self._clean(f"{PREAMBLE}\n\n{render_messages(shown)}")
+        return quoted
+
+
 def render_prompts(task: GradeTask) -> list[str]:
-    """The text of the user message for each proposition of the task, in order; the conversation is rendered once."""
-    conversation = {
-        subject: _quote(_shown(task, subject)) for subject in {proposition.subject for proposition in task.propositions}
-    }
-    response = render_messages(task.completion)
-    return [
-        _render(task, proposition, conversation[proposition.subject], response) for proposition in task.propositions
-    ]
+    """The prompts of all propositions of a task, in order."""
+    prompts = Prompts(task)
+    return [prompts.render(proposition) for proposition in task.propositions]
 
 
 def fill(template: str, fields: Mapping[str, str]) -> str:
     """``template`` with its fields replaced, each occurrence once; the inserted texts are not looked at again."""
     return _FIELD.sub(lambda match: fields[match[1]], template)
-
-
-def _render(task: GradeTask, proposition: Proposition, conversation: str, response: str) -> str:
-    text = REQUEST_TEMPLATE if proposition.subject is Subject.PROMPT else task.template.text
-    question = fill(text, {"question": proposition.question, "response": response})
-    if task.template.order is PromptOrder.QUESTION_FIRST:
-        return f"{question}\n\n{conversation}\n\n{REMINDER}"
-    return f"{conversation}\n\n{question}"
-
-
-def _shown(task: GradeTask, subject: Subject) -> Conversation:
-    """A category is a property of the prompt: the completion must not change it."""
-    return task.prompt if subject is Subject.PROMPT else task.conversation
-
-
-def _quote(messages: Conversation) -> str:
-    return f"{PREAMBLE}\n\n{render_messages(messages)}"

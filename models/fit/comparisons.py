@@ -88,7 +88,7 @@ def build_comparisons(
 
     ``ordering``: label -> rank, lower is better; without it labels are completion classes, ranked by the policy. A row
     needs a response type, a label and the propositions that its features need (P(yes)). Raises `FitError` naming the
-    first row that does not do.
+    first row that does not do, by its line where it has one.
     """
     ordered = None if ordering is None else _dense(ordering)
     kept: dict[str, list[tuple[int, Row]]] = {name: [] for name in policy.response_types}
@@ -128,9 +128,10 @@ def _features(kind: ResponseType, rows: list[tuple[int, Row]]) -> Array:
     phi_N_F = layout.features(p_N_P, layout.class_probabilities(p_N_P))
     if np.isnan(phi_N_F).any():
         index = int(np.isnan(phi_N_F).any(axis=1).argmax())
+        number, row = rows[index]
         missing = [name for name in kind.propositions if name not in graded[index]]
         raise FitError(
-            f"row {rows[index][0]}: propositions lacks {', '.join(missing)}, which {kind.name} needs; grade it first",
+            f"{row.place(number)}: propositions lacks {', '.join(missing)}, which {kind.name} needs; grade it first",
             "propositions",
         )
     return phi_N_F
@@ -140,7 +141,9 @@ def _response_type(policy: Policy, row: Row, number: int) -> str:
     name = row.sample.response_type
     if name not in policy.response_types or name is None:
         known = ", ".join(policy.response_types)
-        raise FitError(f"row {number}: response_type {name!r} is not of the policy, which has {known}", "response_type")
+        raise FitError(
+            f"{row.place(number)}: response_type {name!r} is not of the policy, which has {known}", "response_type"
+        )
     return name
 
 
@@ -148,14 +151,16 @@ def _rank(row: Row, number: int, ranks: Mapping[str, int]) -> int:
     if row.label is None or row.label not in ranks:
         known = ", ".join(ranks)
         raise FitError(
-            f"row {number}: label {row.label!r} is not one of {known}; correct it or give an ordering", "label"
+            f"{row.place(number)}: label {row.label!r} is not one of {known}; correct it or give an ordering", "label"
         )
     return ranks[row.label]
 
 
 def _group(row: Row, number: int) -> str:
     if row.sample.group is None:
-        raise FitError(f"row {number}: has no group, so it can be compared with nothing; name its prompt", "group")
+        raise FitError(
+            f"{row.place(number)}: has no group, so it can be compared with nothing; name its prompt", "group"
+        )
     return row.sample.group
 
 

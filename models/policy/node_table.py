@@ -19,7 +19,7 @@ TRUE = -1
 FALSE = 0
 
 
-class TooManyNodes(Exception):  # noqa: N818 - a signal to try another variable order, never shown to anyone
+class TooManyNodes(Exception):
     """The functions asked for need more nodes or more work than was allowed."""
 
 

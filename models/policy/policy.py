@@ -80,6 +80,11 @@ class Policy:
     on_unscorable: OnUnscorable = field(default_factory=OnUnscorable)
 
     @cached_property
+    def category_propositions(self) -> tuple[Proposition, ...]:
+        """What is asked about a prompt whose response type is not named, in the order of ``categories``."""
+        return tuple(category.proposition for category in self.categories)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Of everything that can change a reward."""
         parts: list[Part] = [

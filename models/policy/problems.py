@@ -17,7 +17,7 @@ MAX_PROBLEMS = 100
 _MAX_SUGGESTED_FROM = 1000  # names compared with a misspelt one, which takes microseconds each
 
 
-class TooManyProblems(Exception):  # noqa: N818 - a signal to stop reading, never shown to anyone
+class TooManyProblems(Exception):
     """The list is long enough; the rest of the file would not make it more useful."""
 
 

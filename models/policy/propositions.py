@@ -24,7 +24,10 @@ class View(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """How windows of a completion that is too long to grade whole become one grade."""
+    """How windows of a completion that is too long to grade whole become one grade.
+
+    Completions are graded whole as yet, so that policies may name the default only (`models.policy.rules`).
+    """
 
     ANY = "any"
     ALL = "all"

@@ -1,6 +1,6 @@
 """From grades to rewards: weights, calibration, snapshots, combination, scoring."""
 
-from models.reward.base import MISSING_BASE_REWARD, base_scale_warning, missing_base
+from models.reward.base import MISSING_BASE_REWARD, base_scale_warning, mixed_base_warning
 from models.reward.binding import check_fitted, refit_command, require_fitted
 from models.reward.calibration import Calibration, Line, read_calibration, write_calibration
 from models.reward.combination import Combination, Combined, Parts, create_combination
@@ -34,7 +34,7 @@ __all__ = [
     "combine",
     "create_combination",
     "load_weights",
-    "missing_base",
+    "mixed_base_warning",
     "packaged_weights",
     "read_calibration",
     "read_weights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,11 +17,18 @@ _SHIFT: Final = 3.0
 _RATIO: Final = 3.0
 
 
-def missing_base(weights: RewardWeights, base_S: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which samples are invalid (`MISSING_BASE_REWARD`): weights fitted with a base reward mean little without one."""
-    if not weights.expects_base:
-        return np.zeros(len(base_S), dtype=np.bool_)
-    return np.isnan(base_S)
+def mixed_base_warning(weights: RewardWeights, absent: Sequence[bool], groups: Sequence[Hashable]) -> str | None:
+    """A warning where some samples brought a base reward and others none (``absent``), which then counts as 0.
+
+    Within a group it is worse: the completions that a trainer compares are then judged by different rewards.
+    ``groups``: each sample's. None where weights expect a base reward: there a sample without one is invalid.
+    """
+    if weights.expects_base or all(absent) or not any(absent):
+        return None
+    without = {group for group, lacks in zip(groups, absent, strict=True) if lacks}
+    within = len({group for group, lacks in zip(groups, absent, strict=True) if not lacks} & without)
+    said = f"{sum(absent)} of {len(absent)} samples have no base_reward, which counts as 0 beside the others'"
+    return f"{said}; groups that hold both kinds, whose rewards cannot be compared: {within}" if within else said
 
 
 def base_scale_warning(weights: RewardWeights, base_S: NDArray[np.float64]) -> str | None:

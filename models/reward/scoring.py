@@ -51,8 +51,8 @@ def score_rules(snapshot: Snapshot, response_type: str, logits_S_P: Array) -> Ru
 def combine(snapshot: Snapshot, parts: Parts) -> Combined:
     """Combined rewards by the policy's rule; samples of several response types may stand side by side.
 
-    A sample to which no rules apply has ``rbr_S`` 0. Which samples lack an expected base reward is for
-    `models.reward.base.missing_base`: here a missing one counts as 0.
+    A sample to which no rules apply has ``rbr_S`` 0. Here a missing base reward counts as 0: the
+    caller refuses samples without one where the weights expect it.
     """
     return snapshot.combination.combine(parts)
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from models.errors import PolicyError, RBRError
+from models.errors import RBRError
 from service.cli.corpus import corpus
 from service.cli.distill import distill
 from service.cli.evaluate import app as evaluate
@@ -40,10 +40,8 @@ app.add_typer(policy, name="policy")
 
 
 def main() -> None:
-    """Run the command; a deliberate error becomes one line (a policy's problems one line each) and exit status 1."""
+    """Run the command; a deliberate error becomes one line (some list their problems below it) and exit status 1."""
     try:
         app()
-    except PolicyError as error:
-        sys.exit("\n".join([f"rbr: {error}", *(f"  {problem}" for problem in error.problems)]))
     except (RBRError, OSError) as error:
         sys.exit(f"rbr: {error}")

@@ -1,4 +1,4 @@
-"""What every command prints with: tables and progress on stderr, results on stdout, `--json` alone on stdout."""
+"""What every command prints with: tables, or one JSON object (`--json`), on stdout; progress and warnings on stderr."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ async def grade_rows(rows: Sequence[Row], policy: Policy, settings: Settings) ->
                     if result.problem is None:
                         graded.append(_with_grades(row, result))
                     else:
-                        left_out[_reason(result, number)] += 1
+                        left_out[_reason(result, row.place(number))] += 1
                 bar.advance(task, len(chunk))
     for reason, count in left_out.items():
         errors.print(f"warning: {count} of {len(rows)} rows left out: {reason}", markup=False)
@@ -67,10 +67,10 @@ def _with_grades(row: Row, result: GradesResult) -> Row:
     return replace(row, sample=replace(row.sample, response_type=result.response_type), propositions=p_yes)
 
 
-def _reason(result: GradesResult, number: int) -> str:
+def _reason(result: GradesResult, place: str) -> str:
     problem = result.problem
     if problem is None or problem.reason in _GRADER_FAULTS:
-        raise FitError(f"row {number}: the grader failed ({problem and problem.detail}); fit again when it answers")
+        raise FitError(f"{place}: the grader failed ({problem and problem.detail}); fit again when it answers")
     return problem.reason
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from models.rows import Row, read_rows
 from service.bootstrap import open_service
-from service.cli.console import JsonOption, console, print_json, progress
+from service.cli.console import JsonOption, console, errors, print_json, progress
 from service.cli.options import (
     AllowUnfittedOption,
     CascadeOption,
@@ -28,6 +28,7 @@ from service.cli.options import (
     WeightsOption,
 )
 from service.scorer import ScoreOptions, Scorer
+from service.scoring.notices import UNFITTED, batch_warnings
 from service.scoring.results import SampleResult
 from service.settings import Settings, load_settings
 from service.wire.replies import result_document
@@ -37,11 +38,13 @@ CHUNK: Final = 256
 
 @dataclass
 class Summary:
-    """Counts over the file: rewards by response type, unscorable rows by reason."""
+    """Counts over the file: rewards by response type, unscorable rows by reason; what it was scored with."""
 
     rewards: dict[str, list[float]] = field(default_factory=dict)
     invalid: Counter[str] = field(default_factory=Counter)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    unfitted: bool = False
+    warnings: tuple[str, ...] = ()
 
     def add(self, result: SampleResult) -> None:
         if result.problem is not None:
@@ -57,6 +60,8 @@ class Summary:
                 name: {"rows": len(rewards), "mean_reward": fmean(rewards)} for name, rewards in self.rewards.items()
             },
             **self.fingerprints,
+            **({"unfitted": True} if self.unfitted else {}),
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
     def print(self) -> None:
@@ -96,6 +101,8 @@ def score(
     )
     rows = list(read_rows(file))
     summary = asyncio.run(_score(rows, settings, out, explain=explain))
+    for warning in (*([UNFITTED] if summary.unfitted else []), *summary.warnings):
+        errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     if json:
         print_json({"rows": len(rows), "out": str(out), **summary.to_json()})
     else:
@@ -106,7 +113,13 @@ async def _score(rows: Sequence[Row], settings: Settings, out: Path, *, explain:
     summary = Summary()
     async with open_service(settings) as service:
         snapshot = service.registry.choose()
-        summary.fingerprints = {"policy": snapshot.policy.fingerprint, "weights": snapshot.weights.fingerprint}
+        summary.fingerprints = {
+            "policy": snapshot.policy.fingerprint,
+            "weights": snapshot.weights.fingerprint,
+            "grader": service.backend.fingerprint,
+        }
+        summary.unfitted = snapshot.unfitted
+        summary.warnings = batch_warnings(snapshot, [row.sample for row in rows])
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("wb") as lines, progress() as bar:
             task = bar.add_task("scoring", total=len(rows))

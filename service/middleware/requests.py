@@ -24,6 +24,8 @@ _ACCEPTABLE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _UNMATCHED: Final = "unmatched"
 # Scraped and probed every few seconds, which would bury the requests of trainers.
 _QUIET_ROUTES: Final = frozenset({"/health", "/ready", "/metrics"})
+# FastAPI serves these itself, by routes that leave no name behind.
+_DOCUMENTATION: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
 _SERVER_ERROR: Final = 500
 _GONE: Final = STATUSES[ClientDisconnected].code
 
@@ -91,7 +93,8 @@ def _request_id(scope: Scope) -> bytes:
 
 def _route(scope: Scope) -> str:
     """The route's template, so that paths cannot make up label values."""
-    return getattr(scope.get("route"), "path", _UNMATCHED)
+    path: str = getattr(scope.get("route"), "path", _UNMATCHED)
+    return scope["path"] if path == _UNMATCHED and scope["path"] in _DOCUMENTATION else path
 
 
 async def _send_internal_error(send: Send, request_id: str) -> None:

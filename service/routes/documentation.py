@@ -21,7 +21,7 @@ _MEANINGS: Final = {
     413: "Body, number of samples or a text beyond the limits",
     415: "Not JSON, or compressed",
     422: "Not the shape of a request; under `strict` also a sample with an unusable value",
-    429: "Too much work is queued; nothing of the request was accepted",
+    429: "Too much work is queued; no completion of the request was accepted",
     500: "Unexpected error",
     503: "Starting, or the grader is down",
 }

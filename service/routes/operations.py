@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from typing import Any
+import re
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
@@ -11,6 +12,9 @@ from service.bootstrap import Service
 from service.errors import NotReady
 from service.lifecycle import Phase
 from service.routes.documentation import errors
+from service.scoring.notices import UNFITTED
+
+_CREDENTIALS: Final = re.compile(r"//[^/@\s]*@")
 
 
 def operations_router(service: Service) -> APIRouter:
@@ -57,7 +61,7 @@ def info_document(service: Service) -> dict[str, Any]:
         "weights": {name: snapshot.weights.fingerprint for name, snapshot in snapshots.items()},
         "unfitted": unfitted,
         "grader": {
-            "spec": settings.grader.partition(":")[0],
+            "spec": _CREDENTIALS.sub("//", settings.grader),
             "identity": backend.identity,
             "fingerprint": backend.fingerprint,
             **backend.description,
@@ -71,5 +75,5 @@ def info_document(service: Service) -> dict[str, Any]:
         },
     }
     if unfitted:
-        document["notice"] = "the weights were not fitted to this policy and grader; rewards mean little"
+        document["notice"] = UNFITTED
     return document

@@ -25,7 +25,7 @@ from service.scoring.results import SampleResult
 from service.wire.parsing import parse_request
 from service.wire.replies import GradesReply, RewardsReply, end_line, grades_reply, result_lines, rewards_reply
 from service.wire.requests import GradesRequest, RewardsRequest
-from service.wire.samples import check_limits, to_samples
+from service.wire.samples import check_count, check_texts, to_samples
 
 R = TypeVar("R", bound=GradesRequest)
 
@@ -71,9 +71,9 @@ async def _read(service: Service, request: Request, model: type[R]) -> tuple[lis
     request.state.access = {"samples": len(envelope.samples)}
     if envelope.run is not None:
         request.state.access["run"] = envelope.run
-    check_limits(
-        envelope, len(body), max_samples=settings.max_samples, max_text_characters=settings.max_text_characters
-    )
+    check_count(envelope, settings.max_samples)
+    samples = to_samples(parsed)
+    check_texts(samples, len(body), settings.max_text_characters)
     expect = envelope.expect
     options = ScoreOptions(
         policy=envelope.policy,
@@ -83,7 +83,7 @@ async def _read(service: Service, request: Request, model: type[R]) -> tuple[lis
         strict=envelope.strict,
         deadline=deadline,
     )
-    return to_samples(parsed), options
+    return samples, options
 
 
 # NDJSON

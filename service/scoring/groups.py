@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from models.samples import Sample
 from service.scoring.batches import Given
 from service.scoring.problems import GROUP_DROPPED, Problem
 from service.scoring.results import SampleResult
@@ -16,10 +15,13 @@ _DROPPED = Problem(GROUP_DROPPED, "another completion of the group has no reward
 
 
 class Groups:
-    """Holds results back until their group is whole. A sample without a group belongs to its prompt's."""
+    """Holds results back until their group is whole. A sample without a group belongs to its prompt's.
+
+    Where not even the prompt could be read, no completion of it could be: such a sample is a group of its own.
+    """
 
     def __init__(self, samples: Sequence[Given]) -> None:
-        self._group_of: list[Hashable] = [_group(sample, index) for index, sample in enumerate(samples)]
+        self._group_of: list[Hashable] = [group_of(sample, index) for index, sample in enumerate(samples)]
         self._missing: dict[Hashable, int] = {}
         for group in self._group_of:
             self._missing[group] = self._missing.get(group, 0) + 1
@@ -38,10 +40,11 @@ class Groups:
         return released
 
 
-def _group(sample: Given, index: int) -> Hashable:
+def group_of(sample: Given, index: int) -> Hashable:
+    """What the sample shares with those that stand or fall with it; ``index``: its own in the batch."""
     if sample.group is not None:
         return sample.group
-    return sample.prompt if isinstance(sample, Sample) else index
+    return sample.prompt if sample.prompt is not None else index
 
 
 def _dropped(group: list[SampleResult]) -> list[SampleResult]:

@@ -43,7 +43,7 @@ async def infer_response_types(
 ) -> Inference:
     """Equal prompts are asked about once. The policy must have categories. Raises `grader.errors.Overloaded`."""
     categories = snapshot.policy.categories
-    propositions = tuple(category.proposition for category in categories)
+    propositions = snapshot.policy.category_propositions  # one tuple: `grader.keys` remembers it by identity
     template = snapshot.policy.template
     task_of: dict[bytes, int] = {}
     tasks: list[GradeTask] = []

@@ -58,11 +58,12 @@ class Problem(NamedTuple):
 
 
 class BadSample(NamedTuple):
-    """In place of a `Sample` that could not even be built from what was sent."""
+    """In place of a `Sample` that could not be built from what was sent; ``prompt``: where that could be."""
 
     problem: Problem
     id: str | None = None
     group: str | None = None
+    prompt: Conversation | None = None
 
 
 def find_problem(sample: Sample, answer: Conversation | None, response_types: Container[str]) -> Problem | None:

@@ -6,7 +6,7 @@ dumping a model takes twenty times as long as orjson with plain values. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -172,14 +172,10 @@ def result_document(result: SampleResult) -> dict[str, Any]:
         "completion_class": result.completion_class,
         "class_probabilities": result.class_probabilities,
         "components": result.components,
-        "truncated": result.truncated,
-        "cached": result.cached,
     }
-    if result.problem is not None:
-        document["reason"] = result.problem.reason
-        document["detail"] = result.problem.detail
+    _finish(document, result)
     if result.propositions is not None:
-        document["propositions"] = {name: _grade_document(view) for name, view in result.propositions.items()}
+        document["propositions"] = _grade_documents(result.propositions)
         document["contributions"] = result.contributions
     return document
 
@@ -190,18 +186,23 @@ def _grades_document(result: GradesResult) -> dict[str, Any]:
         "valid": result.valid,
         "applicable": result.applicable,
         "response_type": result.response_type,
-        "propositions": {name: _grade_document(view) for name, view in result.propositions.items()},
-        "truncated": result.truncated,
-        "cached": result.cached,
+        "propositions": _grade_documents(result.propositions),
     }
-    if result.problem is not None:
-        document["reason"] = result.problem.reason
-        document["detail"] = result.problem.detail
+    _finish(document, result)
     return document
 
 
-def _grade_document(view: GradeView | None) -> dict[str, Any] | None:
-    return None if view is None else view._asdict()
+def _finish(document: dict[str, Any], result: SampleResult | GradesResult) -> None:
+    """What rewards and grades end with."""
+    document["truncated"] = result.truncated
+    document["cached"] = result.cached
+    if result.problem is not None:
+        document["reason"] = result.problem.reason
+        document["detail"] = result.problem.detail
+
+
+def _grade_documents(views: Mapping[str, GradeView | None]) -> dict[str, dict[str, Any] | None]:
+    return {name: None if view is None else view._asdict() for name, view in views.items()}
 
 
 def provenance_document(provenance: Provenance, usage: Usage) -> dict[str, Any]:
@@ -214,6 +215,6 @@ def provenance_document(provenance: Provenance, usage: Usage) -> dict[str, Any]:
     }
     if snapshot.unfitted:
         document["unfitted"] = True
-    if provenance.warning is not None:
-        document["warnings"] = [provenance.warning]
+    if provenance.warnings:
+        document["warnings"] = list(provenance.warnings)
     return document

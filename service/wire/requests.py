@@ -31,13 +31,15 @@ class SampleIn(BaseModel):
 
 
 class ExpectIn(BaseModel):
-    """Hashes of an earlier reply (or their first 8 or more digits): refused with 409 where another is in use."""
+    """Hashes of an earlier reply: refused with 409 where another is in use."""
 
     model_config = STRICT
 
-    policy: str | None = None
-    weights: str | None = None
-    grader: str | None = Field(default=None, description="Fingerprint (`models.grader`) or identity (`/info`).")
+    policy: str | None = Field(default=None, description="Fingerprint, or at least its first 8 digits.")
+    weights: str | None = Field(default=None, description="Fingerprint, or at least its first 8 digits.")
+    grader: str | None = Field(
+        default=None, description="Fingerprint (`models.grader` of a reply) or identity (`/info`), whole."
+    )
 
 
 class GradesRequest(BaseModel):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from grader.grades import INVALID_TEXT
 from models.conversations import Conversation, Message, ToolCall
@@ -18,6 +18,8 @@ from service.wire.parsing import Parsed, shortened
 from service.wire.requests import GradesRequest, SampleIn
 
 _NO_COSTS: Final[Mapping[str, float]] = {}
+# No text is longer than the JSON that it came in, but arguments that came parsed: 1e15 is written 1000000000000000.0.
+_GROWTH: Final = 4
 
 
 class _UnsupportedPartError(Exception):
@@ -31,30 +33,38 @@ def to_samples(parsed: Parsed[GradesRequest]) -> list[Sample | BadSample]:
         item = parsed.request.samples[index]
         field = place.removeprefix(f"samples.{index}").removeprefix(".")
         problem = Problem(INVALID_TEXT, "holds a lone surrogate, which is not text", field)
-        samples[index] = BadSample(problem, item.id, item.group)
+        samples[index] = BadSample(problem, item.id, item.group, samples[index].prompt)
     return samples
 
 
-def check_limits(request: GradesRequest, body_bytes: int, *, max_samples: int, max_text_characters: int) -> None:
-    """Raises `TooLarge` with the field. A body shorter than the longest text allowed needs no look at its texts."""
+def check_count(request: GradesRequest, max_samples: int) -> None:
+    """Raises `TooLarge`."""
     if len(request.samples) > max_samples:
         raise TooLarge(f"{len(request.samples):,} samples; at most {max_samples:,} a request", "samples")
-    if body_bytes <= max_text_characters:
+
+
+def check_texts(samples: Sequence[Sample | BadSample], body_bytes: int, max_text_characters: int) -> None:
+    """Raises `TooLarge` with the field of a text, or of a conversation with all its messages, that is too long."""
+    if body_bytes * _GROWTH <= max_text_characters:
         return
-    for index, item in enumerate(request.samples):
-        for field, text in _texts(item):
-            if len(text) > max_text_characters:
+    for index, sample in enumerate(samples):
+        for field, characters in _lengths(sample):
+            if characters > max_text_characters:
                 place = f"samples.{index}.{field}"
-                raise TooLarge(f"{len(text):,} characters; at most {max_text_characters:,} a text", place)
+                raise TooLarge(f"{characters:,} characters; at most {max_text_characters:,} a text", place)
 
 
 def _to_sample(item: SampleIn, index: int) -> Sample | BadSample:
-    prompt, completion = item.prompt, item.completion
+    completion = item.completion
+    prompt: Conversation | None = None
     try:
+        prompt = (
+            (Message("user", item.prompt),)
+            if isinstance(item.prompt, str)
+            else _conversation(item.prompt, f"samples.{index}.prompt")
+        )
         return Sample(
-            prompt=(Message("user", prompt),)
-            if isinstance(prompt, str)
-            else _conversation(prompt, f"samples.{index}.prompt"),
+            prompt=prompt,
             completion=(Message("assistant", completion),)
             if isinstance(completion, str)
             else _conversation(completion, f"samples.{index}.completion"),
@@ -68,7 +78,7 @@ def _to_sample(item: SampleIn, index: int) -> Sample | BadSample:
         )
     except _UnsupportedPartError as fault:
         field = str(fault).removeprefix(f"samples.{index}.")
-        return BadSample(Problem(UNSUPPORTED_CONTENT, "only text can be graded", field), item.id, item.group)
+        return BadSample(Problem(UNSUPPORTED_CONTENT, "only text can be graded", field), item.id, item.group, prompt)
 
 
 @lru_cache(maxsize=256)
@@ -107,31 +117,26 @@ def _tool_call(call: ToolCallIn) -> ToolCall:
     return ToolCall(call.function.name, written, call.id or "")
 
 
-# Every string that a sample can bring, for the limit on their length
+# Characters of all that a sample brings
 
 
-def _texts(item: SampleIn) -> list[tuple[str, str]]:
-    texts: list[tuple[str, Any]] = [
-        (name, getattr(item, name)) for name in ("id", "group", "reasoning", "finish_reason", "response_type")
-    ]
-    for field in ("prompt", "completion"):
-        value = getattr(item, field)
-        if isinstance(value, str):
-            texts.append((field, value))
-        else:
-            texts += [pair for i, message in enumerate(value) for pair in _message_texts(message, f"{field}.{i}")]
-    return [(name, text) for name, text in texts if isinstance(text, str)]
+def _lengths(sample: Sample | BadSample) -> Iterator[tuple[str, int]]:
+    """By field. Of a sample that was not built only what is kept of it."""
+    if sample.prompt is not None:
+        yield "prompt", _characters(sample.prompt)
+    texts = {"id": sample.id, "group": sample.group}
+    if isinstance(sample, Sample):
+        yield "completion", _characters(sample.completion)
+        texts |= {name: getattr(sample, name) for name in ("reasoning", "finish_reason", "response_type")}
+    for name, text in texts.items():
+        if text is not None:
+            yield name, len(text)
 
 
-def _message_texts(message: MessageIn, place: str) -> list[tuple[str, str | None]]:
-    texts = [(f"{place}.name", message.name)]
-    if isinstance(message.content, str):
-        texts.append((f"{place}.content", message.content))
-    else:
-        texts += [(f"{place}.content.{i}.text", part.text) for i, part in enumerate(message.content or [])]
-    for index, call in enumerate(message.tool_calls or []):
-        arguments = call.function.arguments
-        texts.append(
-            (f"{place}.tool_calls.{index}.function.arguments", arguments if isinstance(arguments, str) else "")
-        )
-    return texts
+def _characters(conversation: Conversation) -> int:
+    characters = 0
+    for message in conversation:
+        characters += len(message.content) + len(message.name)
+        for call in message.tool_calls:
+            characters += len(call.name) + len(call.arguments) + len(call.id)
+    return characters

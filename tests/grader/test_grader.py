@@ -181,8 +181,7 @@ async def test_events_tell_of_every_fresh_answer_and_of_the_queue() -> None:
     await until(lambda: events.of(QueueChanged)[-1] == QueueChanged(0, 0))
     fresh = events.of(Graded)
     assert len(fresh) == COUNT
-    assert {event.proposition for event in fresh} == {proposition.name for proposition in PROPOSITIONS}
-    assert all(event.p_yes is not None and 0 < event.p_yes < 1 for event in fresh)
+    assert all(event.unscorable_reason is None for event in fresh)
     assert sum(event.propositions for event in events.of(BatchGraded)) == COUNT
     assert sum(event.tokens for event in events.of(BatchGraded)) == len(TASKS) * TOKENS_A_TASK
     assert max(event.queued_tokens for event in events.of(QueueChanged)) <= LIMITS.max_queued_tokens

@@ -45,7 +45,7 @@ async def replica(redis_server: RedisServer) -> AsyncIterator[NewReplica]:
         def new(salt: str = "", url: str = redis_server.url, **options: Any) -> tuple[Grader, HashBackend, Events]:
             backend, events = HashBackend(salt=salt), Events()
             options.setdefault("timeout_seconds", 5.0)
-            grader = new_grader(backend, events, remote=RedisCache.from_url(url, **options))
+            grader = new_grader(backend, events, remote=RedisCache.from_url(url, listener=events, **options))
             stack.push_async_callback(grader.aclose)
             return grader, backend, events
 
@@ -191,7 +191,9 @@ async def test_a_killed_and_restarted_redis_costs_no_call_and_the_events_tell_th
     own_redis_server: RedisServer,
 ) -> None:
     backend, events = HashBackend(delay_seconds=0.001), Events()
-    remote = RedisCache.from_url(own_redis_server.url, timeout_seconds=0.5, failures_to_open=3, cooldown_seconds=0.1)
+    remote = RedisCache.from_url(
+        own_redis_server.url, timeout_seconds=0.5, failures_to_open=3, cooldown_seconds=0.1, listener=events
+    )
     # Almost no memory, so that every call needs Redis.
     grader = new_grader(backend, events, remote=remote, max_bytes=2000)
     stop, calls = asyncio.Event(), 0
@@ -234,7 +236,9 @@ async def test_a_killed_and_restarted_redis_costs_no_call_and_the_events_tell_th
 
 async def test_a_frozen_redis_costs_no_call(own_redis_server: RedisServer) -> None:
     backend, events = HashBackend(), Events()
-    remote = RedisCache.from_url(own_redis_server.url, timeout_seconds=0.03, failures_to_open=2, cooldown_seconds=60)
+    remote = RedisCache.from_url(
+        own_redis_server.url, timeout_seconds=0.03, failures_to_open=2, cooldown_seconds=60, listener=events
+    )
     grader = new_grader(backend, events, remote=remote)
     await grader.grade(TASKS[:2])
     await until(lambda: grader.stats.waiting_writes == 0)

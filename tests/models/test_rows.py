@@ -30,6 +30,14 @@ def test_reads_the_released_gold_rows():
     assert all(row.sample.group == prompt_group(row.sample.prompt) for row in rows)
 
 
+def test_rows_know_their_lines_and_blank_ones_count(tmp_path: Path):
+    rows = list(read_rows(write(tmp_path / "rows.jsonl", SIMPLE, "", "  ", SIMPLE)))
+    assert [row.line for row in rows] == [1, 4]
+    assert rows[1].place(2) == "line 4"
+    assert row_from_json(SIMPLE).place(2) == "row 2"
+    assert rows[0] == rows[1] == row_from_json(SIMPLE)
+
+
 def test_strings_are_a_user_prompt_and_an_assistant_completion():
     sample = row_from_json(SIMPLE).sample
     assert sample.prompt == (Message("user", "Hi"),)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import structlog
 
+from service.bootstrap import create_grader_backend
 from service.logs import configure_logging, logger
+from service.settings import Settings
 from tests.service.parts import backend_of, batch, make_service, one, running
 
 CANARY = "canary-3141"
@@ -115,3 +117,13 @@ def test_configuring_twice_writes_each_line_once(stream: io.StringIO) -> None:
     configure_logging("info", "json", stream)
     logger("ours").info("once")
     assert len(lines_of(stream)) == 1
+
+
+def test_options_of_another_grader_are_passed_over_with_a_warning(stream: io.StringIO) -> None:
+    """A key in the environment of a shell is not taken from it for every command that needs none."""
+    backend = create_grader_backend(Settings(grader_api_key=CANARY))  # type: ignore[arg-type]
+    assert backend.identity.startswith("embedded:")
+    (line,) = lines_of(stream)
+    assert (line["level"], line["variable"]) == ("warning", "RBR_GRADER_API_KEY")
+    assert line["detail"] == "the embedded grader has no such option"
+    assert CANARY not in stream.getvalue()

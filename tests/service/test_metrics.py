@@ -76,7 +76,7 @@ async def test_a_scripted_session_is_counted_exactly() -> None:
     assert value(v, "rbr_unscorable_grades_total", reason="label_mass_low") == 2
     assert value(v, "rbr_label_mass_count") == 9
     assert value(v, "rbr_grader_queued_tokens") == value(v, "rbr_grader_running_tokens") == 0
-    assert value(v, "rbr_cache_memory_conversations") == 2 + 2 * 2 + 1
+    assert value(v, "rbr_cache_memory_conversations") == 2 + 2 + 1
     info = [dict(labels) for name, labels in v if name == "rbr_info"]
     assert [(one["policy"], one["unfitted"]) for one in info] == [(service.policy.fingerprint, "false")]
 
@@ -95,6 +95,17 @@ async def test_joined_flights_are_counted() -> None:
     assert value(v, "rbr_grader_propositions_total") == 1
 
 
+async def test_pages_of_the_documentation_are_routes_and_what_only_looks_like_them_is_not() -> None:
+    async with running(make_service()) as client:
+        pages = ("/docs", "/redoc", "/openapi.json")
+        for path in pages:
+            assert (await client.get(path)).status_code == 200
+        assert (await client.get("/docs/other")).status_code == 404
+        v = await scrape(client)
+    assert all(value(v, "rbr_requests_total", route=path, status="200") == 1 for path in pages)
+    assert value(v, "rbr_requests_total", route="unmatched", status="404") == 1
+
+
 def test_every_event_of_the_chain_has_its_metric() -> None:
     metrics = Metrics()
     for event in (
@@ -107,8 +118,8 @@ def test_every_event_of_the_chain_has_its_metric() -> None:
         events.BatchGraded(1, 8, 9, 0.1, 0.02, failed=True),
         events.QueueChanged(10, 11),
         events.Shed(12),
-        events.Graded("apology", None, None, "too_long"),
-        events.Graded("apology", 0.5, 0.9),
+        events.Graded(None, "too_long"),
+        events.Graded(0.9),
     ):
         metrics.on_chain(event)
     v = values_of(metrics.render("")[0].decode())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from grader.errors import Overloaded
-from grader.grades import DEADLINE_EXCEEDED, LABEL_MASS_LOW
+from grader.grades import DEADLINE_EXCEEDED, LABEL_MASS_LOW, Answer
+from grader.tasks import GradeTask
 from models.conversations import Message
 from models.policy import Policy
 from models.samples import Sample
@@ -111,6 +113,20 @@ async def test_a_prompt_is_asked_about_once_for_all_its_completions() -> None:
     service = make_service()
     await score(service, *[sample(f"Completion {i}") for i in range(8)])
     assert [asked for _, asked in backend_of(service).asked].count(("crime",)) == 1
+
+
+async def test_categories_are_asked_by_one_tuple_however_many_batches_come() -> None:
+    """What is looked up for a tuple is remembered by its identity."""
+    service = make_service()
+    categories = service.policy.category_propositions
+    assert categories is service.policy.category_propositions
+    async with running(service):
+        await service.scorer.score([sample()], ScoreOptions())
+        known = len(service.grader._keys._plans)
+        for i in range(5):
+            await service.scorer.score([sample(prompt=f"Another {i}")], ScoreOptions())
+    assert len(service.grader._keys._plans) == known
+    assert [p.name for p in categories] == ["crime"]
 
 
 async def test_a_named_response_type_is_not_inferred() -> None:
@@ -297,6 +313,34 @@ async def test_too_much_work_is_refused_whole() -> None:
         assert all(scored.usage.valid == 1 for scored in await asyncio.gather(*taken))
 
 
+async def test_a_refused_request_may_have_its_categories_graded_and_a_retry_does_not_repeat_them() -> None:
+    others: list[asyncio.Task[ScoredBatch]] = []
+
+    class Busy(TextBackend):
+        """While it grades a category of the prompt `contested`, other requests fill the queue."""
+
+        async def grade(self, tasks: Sequence[GradeTask]) -> list[tuple[Answer, ...]]:
+            if not others and tasks[0].conversation[0].content == "contested":
+                self.gate.clear()
+                for i in range(3):
+                    given = sample(f"{i}" * 45_000, response_type="comply")
+                    others.append(asyncio.create_task(service.scorer.score([given], ScoreOptions())))
+                    await asyncio.sleep(0.01)
+                return [self._answers(task) for task in tasks]
+            return await super().grade(tasks)
+
+    service = make_service(backend=Busy(replace(FAST, max_concurrent_batches=2)))
+    contested = sample("x" * 90_000, prompt="contested")
+    async with running(service):
+        with pytest.raises(Overloaded):
+            await service.scorer.score([contested], ScoreOptions())
+        backend_of(service).gate.set()
+        await asyncio.gather(*others)
+        assert (await service.scorer.score([contested], ScoreOptions())).usage.valid == 1
+    assert [asked for text, asked in backend_of(service).asked if text == "contested"] == [("crime",)]
+    assert [asked for text, asked in backend_of(service).asked if text.startswith("contested\nx")] == [("disallowed",)]
+
+
 # What the policy says about samples that cannot be scored
 
 
@@ -355,6 +399,20 @@ async def test_another_snapshot_than_the_expected_one_is_refused(field: str) -> 
         with pytest.raises(SnapshotMismatch) as refusal:
             await service.scorer.score([], ScoreOptions(expect=Expectation(**{field: "0123456789"})))
     assert refusal.value.field == f"expect.{field}"
+
+
+async def test_the_beginning_of_a_graders_name_is_not_that_grader() -> None:
+    """Every artifact's fingerprint begins with the backend's name."""
+    backend = TextBackend()
+    backend.identity = backend.fingerprint = "embedded:9eab0123456789"
+    policy = tiny_policy()
+    weights = replace(weights_of(policy), grader_identity=backend.identity)
+    service = make_service(policy, backend, weights)
+    async with running(service):
+        await service.scorer.score([], ScoreOptions(expect=Expectation(grader="embedded:9eab0123456789")))
+        for beginning in ("embedded", "embedded:", "embedded:9eab0123"):
+            with pytest.raises(SnapshotMismatch):
+                await service.scorer.score([], ScoreOptions(expect=Expectation(grader=beginning)))
 
 
 # Explaining, streaming, grades

@@ -48,6 +48,34 @@ def test_a_bad_value_is_one_line_that_names_the_variable_and_not_the_value(
     assert "pydantic" not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("RBR_REDIS_ULR", "RBR_REDIS_URL"), ("RBR_MAX_SAMPLE", "RBR_MAX_SAMPLES"), ("rbr_grader_modell", "GRADER_MODEL")],
+)
+def test_a_variable_that_is_no_setting_is_refused_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    with pytest.raises(SettingsError) as fault:
+        load_settings()
+    assert str(fault.value).startswith(f"{name}: no such setting; did you mean ")
+    assert meant in str(fault.value)
+    assert "hunter2" not in str(fault.value)
+    monkeypatch.setenv(name, "")
+    load_settings()
+
+
+def test_what_kubernetes_says_of_services_called_like_ours_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "RBR_SERVICE_HOST": "10.0.0.1",
+        "RBR_SERVICE_PORT_HTTP": "8080",
+        "RBR_REDIS_PORT": "tcp://10.0.0.2:6379",
+        "RBR_REDIS_PORT_6379_TCP_ADDR": "10.0.0.2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == Settings()
+
+
 def test_secrets_are_shown_nowhere() -> None:
     settings = Settings(grader_api_key="hunter2", redis_url="redis://:hunter2@localhost")  # type: ignore[arg-type]
     assert "hunter2" not in f"{settings!r} {settings.model_dump()}"

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from grader.backends.embedded.hashing import Hashed, buckets, byte_ngrams, hash_text, skip_bigrams, word_ngrams
 
+FEATURES_VERSION: Final = 1
+"""Raise it whenever this module or `texts` gives other features for some text: weights belong to their features."""
+
 Floats = NDArray[np.float32]
 
 RELATIONS: Final = (

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.backends.embedded import hashing
-from grader.backends.embedded.features import RELATIONS, FeatureSettings, Floats, Text, features
+from grader.backends.embedded.features import FEATURES_VERSION, RELATIONS, FeatureSettings, Floats, Text, features
 from grader.errors import BackendUnavailable
 from models.digests import fingerprint
 
@@ -75,8 +75,11 @@ class Artifact:
 
     @cached_property
     def content_hash(self) -> str:
-        """Of everything that can change an answer; not of the report."""
-        return fingerprint(FORMAT, hashing.VERSION, [_parts(heads) for heads in (self.completion, self.prompt)])
+        """Of everything that can change an answer; not of the report. The code that makes features enters by its
+        version, of which the first adds nothing.
+        """
+        later = [FEATURES_VERSION] if FEATURES_VERSION > 1 else []
+        return fingerprint(FORMAT, hashing.VERSION, [_parts(heads) for heads in (self.completion, self.prompt)], *later)
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +89,7 @@ class Artifact:
         document = {
             "format": FORMAT,
             "hashing": hashing.VERSION,
+            "features": FEATURES_VERSION,
             "content": self.content_hash,
             "completion": _described(self.completion),
             "prompt": _described(self.prompt),
@@ -99,11 +103,11 @@ def read_artifact(folder: Path) -> Artifact:
     remedy = "write it again with `rbr distill FILE --out DIR`"
     try:
         document = json.loads((folder / "heads.json").read_text(encoding="utf-8"))
-        if document["format"] != FORMAT or document["hashing"] != hashing.VERSION:
-            written = (
-                f"format {document['format']}.{document['hashing']}, this version reads {FORMAT}.{hashing.VERSION}"
-            )
-            raise BackendUnavailable(f"embedded grader: {folder} has {written}; {remedy}")
+        written = (document["format"], document["hashing"], document.get("features", 1))
+        if written != (FORMAT, hashing.VERSION, FEATURES_VERSION):
+            versions = f"{FORMAT}.{hashing.VERSION}.{FEATURES_VERSION}"
+            has = f"format {'.'.join(map(str, written))}, this version reads {versions}"
+            raise BackendUnavailable(f"embedded grader: {folder} has {has}; {remedy}")
         # The file is opened here, because numpy leaves it open where it turns out to be no archive.
         with (folder / "heads.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             artifact = Artifact(

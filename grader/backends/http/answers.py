@@ -10,8 +10,8 @@ from grader.prompts.labels import read_top_logprobs
 NO_LOGPROBS: Final = "the reply carries no top_logprobs"
 _THINKING_TOKENS = ("<think", "<|channel", "<seed:think", "[THINK]", "<unused94>")
 _THINKING_REMEDY = (
-    "the model starts by thinking; turn it off, on vLLM and SGLang by the extra_body option "
-    '{"chat_template_kwargs": {"enable_thinking": false}}'
+    "the model starts by thinking; turn it off, on vLLM and SGLang by "
+    'RBR_GRADER_EXTRA_BODY={"chat_template_kwargs": {"enable_thinking": false}}'
 )
 
 

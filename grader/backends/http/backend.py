@@ -20,21 +20,24 @@ from grader.backends.http.addresses import base_url
 from grader.backends.http.answers import NO_LOGPROBS, read_answer
 from grader.backends.http.client import Client, Retries
 from grader.backends.http.failures import RequestError
-from grader.backends.http.probing import answers_at_all, ask_version, find_model, remedy
-from grader.errors import BackendSpecError, BackendUnavailable
+from grader.backends.http.probing import answers_at_all, ask_version, find_model, start_failure
+from grader.errors import BackendMisconfigured, BackendSpecError, BackendUnavailable
 from grader.grades import BACKEND_ERROR, BACKEND_UNAVAILABLE, Answer, Unscorable
 from grader.prompts.labels import DEFAULT_LABEL_MASS_FLOOR, LABELS_VERSION
 from grader.prompts.markers import defuse
-from grader.prompts.template import PREAMBLE, PROMPTS_VERSION, render_prompts
+from grader.prompts.template import PREAMBLE, PROMPTS_VERSION, Prompts
 from grader.tasks import GradeTask
 from models.conversations import Conversation
 from models.digests import fingerprint
+from models.policy import Proposition
 
 logger = logging.getLogger(__name__)
 
 _CANARY = 'Is water wet? Answer with one word, "yes" or "no".'
 _CHARACTERS_PER_TOKEN = 4
 _FENCE_CHARACTERS = 50
+# About a millisecond of rendering; a thread costs a tenth of that.
+_LARGE_CHARACTERS = 30_000
 _HEALTH_FRESH_SECONDS = 2.0
 
 
@@ -82,7 +85,8 @@ class HttpBackend:
         # when done.
         self._limits = Limits(
             max_batch_tokens=1,
-            max_concurrent_batches=4 * max_concurrency,
+            # Each task has a question to ask, so that so many fill the slots; more would only hold text.
+            max_concurrent_batches=max_concurrency,
             max_wait_seconds=0.0,
             max_queued_tokens=max_queued_tokens,
         )
@@ -121,7 +125,8 @@ class HttpBackend:
     @property
     def description(self) -> Mapping[str, Any]:
         return {
-            "backend": "http",
+            "kind": "http",
+            "identity": self.identity,
             "url": self._url,
             "model": self._model,
             "server_version": self._server_version or None,
@@ -142,7 +147,7 @@ class HttpBackend:
             self._fingerprint = self._make_fingerprint()
         except RequestError as error:
             await self._client.aclose()
-            raise BackendUnavailable(remedy(error, self._url, self._model)) from None
+            raise start_failure(error, self._url, self._model) from None
         except BaseException:
             await self._client.aclose()
             raise
@@ -173,16 +178,22 @@ class HttpBackend:
     async def grade(self, tasks: Sequence[GradeTask]) -> list[tuple[Answer, ...]]:
         """Questions of one conversation leave one after another, so that the server computes their prefix once."""
         async with asyncio.TaskGroup() as group:
-            asked = [[group.create_task(self._ask(prompt)) for prompt in render_prompts(task)] for task in tasks]
+            asked = [
+                [group.create_task(self._ask(prompts, proposition, large)) for proposition in task.propositions]
+                for task, prompts, large in ((task, Prompts(task, defuse), _is_large(task)) for task in tasks)
+            ]
         answers = [tuple(request.result() for request in requests) for requests in asked]
         flat = [answer for row in answers for answer in row]
-        if flat and all(isinstance(answer, Unscorable) and answer.reason == BACKEND_UNAVAILABLE for answer in flat):
-            raise BackendUnavailable(f"the grader at {self._url}: {flat[0][1]}")
+        down = [answer for answer in flat if isinstance(answer, Unscorable) and answer.reason == BACKEND_UNAVAILABLE]
+        if down and len(down) == len(flat):
+            raise BackendUnavailable(f"the grader at {self._url}: {down[0].detail}")
         return answers
 
-    async def _ask(self, prompt: str) -> Answer:
+    async def _ask(self, prompts: Prompts, proposition: Proposition, large: bool) -> Answer:
         try:
-            reply = await self._client.post("/chat/completions", self._body(defuse(prompt)))
+            reply = await self._client.post(
+                "/chat/completions", lambda: self._content(prompts.render(proposition)), large=large
+            )
         except RequestError as error:
             return error.unscorable()
         except TypeError:
@@ -190,7 +201,8 @@ class HttpBackend:
         self._last_success = time.monotonic()
         return read_answer(reply, self._top_logprobs, self._floor)
 
-    def _body(self, prompt: str) -> dict[str, Any]:
+    def _content(self, prompt: str) -> bytes:
+        """The body of a request; raises TypeError where the prompt is no Unicode."""
         body = {
             "model": self._model,
             "messages": [{"role": "user", "content": prompt}],
@@ -199,25 +211,31 @@ class HttpBackend:
             "logprobs": True,
             "top_logprobs": self._top_logprobs,
         }
-        return {key: value for key, value in {**body, **self._extra_body}.items() if value is not None}
+        fields = {**body, **self._extra_body}
+        return orjson.dumps({key: value for key, value in fields.items() if value is not None})
 
     async def _ask_canary(self) -> None:
         """A server without log-probabilities is refused; a model that answers something else is only reported.
 
         It may do better on the real prompts, and a model that never does shows in the unscorable share.
         """
-        reply = await self._client.post("/chat/completions", self._body(_CANARY))
+        reply = await self._client.post("/chat/completions", lambda: self._content(_CANARY))
         answer = read_answer(reply, self._top_logprobs, self._floor)
         if not isinstance(answer, Unscorable):
             self._canary = "answered"
             return
         if answer.detail == NO_LOGPROBS:
-            raise BackendUnavailable(
+            raise BackendMisconfigured(
                 f"{self._url} returns no top_logprobs, without which there is no probability to read; serve the model "
                 "with an engine that reports them (vLLM, SGLang, llama.cpp) or choose a model that does"
             )
         self._canary = f"{answer.reason}: {answer.detail}"
         logger.warning("the grader did not answer a plain yes/no question: %s", self._canary)
+
+
+def _is_large(task: GradeTask) -> bool:
+    """Whether a prompt takes so long to render that the event loop should not wait for it."""
+    return _characters(task.conversation) > _LARGE_CHARACTERS
 
 
 def _characters(messages: Conversation) -> int:

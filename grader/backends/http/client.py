@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import orjson
 import stamina
 
 from grader.backends.http.failures import NotAnAnswerError, RefusalError, RequestError, UnreachableError
@@ -60,11 +58,13 @@ class Client:
         self._retries = retries
         self._http: httpx.AsyncClient | None = None
         self._slots = asyncio.Semaphore(max_concurrency)
+        self._making = asyncio.Lock()
 
     def open(self) -> None:
         """Create the connection pool; the environment's proxies and .netrc are not consulted."""
         headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
         self._slots = asyncio.Semaphore(self._max_concurrency)
+        self._making = asyncio.Lock()
         self._http = httpx.AsyncClient(
             headers=headers,
             trust_env=False,
@@ -81,12 +81,13 @@ class Client:
         if http is not None:
             await http.aclose()
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    async def post(self, path: str, make: Callable[[], bytes], *, large: bool = False) -> Any:
         """The decoded reply of the first attempt that succeeded; raises the last attempt's `RequestError`.
 
-        Raises TypeError where the body is no JSON (lone surrogates). Cancellation closes the connection.
+        ``make`` gives the body, a JSON text. It is called when an attempt has its slot, for every attempt anew, so that
+        there are never more bodies than slots; ``large`` ones are made one at a time in a thread, beside the event
+        loop. What it raises is passed on. Cancellation closes the connection.
         """
-        content = orjson.dumps(body)
         retries = self._retries
         # A context rather than a decorator: the decorator's log of a retry would hold the arguments, which are user
         # text.
@@ -99,35 +100,47 @@ class Client:
             wait_jitter=retries.wait_jitter_seconds,
         ):
             with attempt:
-                # The slot is held during the attempt, not during the wait before the next one.
-                return await self._attempt(self._slots, "POST", self._base + path, content, self._timeout_seconds)
+                return await self._post_once(path, make, large)
         raise AssertionError("the last attempt returns or raises")
 
     async def get(self, url: str, timeout_seconds: float | None = None) -> Any:
         """One attempt, outside the bounded slots; raises `RequestError`."""
-        return await self._attempt(nullcontext(), "GET", url, None, timeout_seconds or self._timeout_seconds)
+        return await self._attempt("GET", url, None, timeout_seconds or self._timeout_seconds)
 
-    async def _attempt(
-        self,
-        slot: AbstractAsyncContextManager[Any],
-        method: str,
-        url: str,
-        content: bytes | None,
-        timeout_seconds: float,
-    ) -> Any:
+    async def _post_once(self, path: str, make: Callable[[], bytes], large: bool) -> Any:
+        """The slot is held during the attempt, not during the wait before the next one."""
+        async with self._slots:
+            content = await self._made(make) if large else make()
+            try:
+                return await self._attempt("POST", self._base + path, content, self._timeout_seconds)
+            except RequestError as error:
+                # Its context and traceback hold the body, and the retry would hold them until the next attempt.
+                error.__context__ = None
+                raise error.with_traceback(None) from None
+            finally:
+                del content
+
+    async def _made(self, make: Callable[[], bytes]) -> bytes:
+        """One at a time: several threads would take turns with the loop's at the interpreter's lock."""
+        async with self._making:
+            return await asyncio.to_thread(make)
+
+    async def _attempt(self, method: str, url: str, content: bytes | None, timeout_seconds: float) -> Any:
         if self._http is None:
             raise UnreachableError("the backend is not started", retried=False)
         headers = {"Content-Type": "application/json"} if content else {}
-        async with slot:
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    response = await self._http.request(method, url, content=content, headers=headers)
-            except TimeoutError:
-                # Not retried: the server still computes, and a second copy of the work would slow it further.
-                raise UnreachableError(f"no answer within {timeout_seconds:g} s", retried=False) from None
-            except (httpx.HTTPError, httpx.StreamError) as error:
-                # `from None`: httpx's exceptions carry the request, and with it headers and text.
-                raise UnreachableError(f"no HTTP response ({type(error).__name__})") from None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                response = await self._http.request(method, url, content=content, headers=headers)
+            # It refers back to the response: without it the exchange, and our body with it, is freed at once rather
+            # than when the garbage collector comes by.
+            del response.stream
+        except TimeoutError:
+            # Not retried: the server still computes, and a second copy of the work would slow it further.
+            raise UnreachableError(f"no answer within {timeout_seconds:g} s", retried=False) from None
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            # `from None`: httpx's exceptions carry the request, and with it headers and text.
+            raise UnreachableError(f"no HTTP response ({type(error).__name__})") from None
         return self._decode(response)
 
     def _decode(self, response: httpx.Response) -> Any:

@@ -7,13 +7,14 @@ import logging
 from grader.backends.http.addresses import server_root
 from grader.backends.http.client import Client
 from grader.backends.http.failures import RefusalError, RequestError, UnreachableError
-from grader.errors import BackendUnavailable
+from grader.errors import BackendMisconfigured, BackendUnavailable
 
 logger = logging.getLogger(__name__)
 
 _PROBE_SECONDS = 2.0
 _UNAUTHORISED = (401, 403)
 _NOT_FOUND = 404
+_CLIENT_ERRORS = range(400, 500)
 
 
 async def find_model(client: Client, base: str) -> str:
@@ -49,6 +50,18 @@ async def answers_at_all(client: Client, base: str) -> bool:
     except RequestError:
         return False
     return True
+
+
+def start_failure(error: RequestError, base: str, model: str | None) -> BackendUnavailable:
+    """What `HttpBackend.start` raises for a first request that failed.
+
+    `BackendMisconfigured` where the server refuses the request itself (its key, its model, its fields), which it
+    would do again.
+    """
+    message = remedy(error, base, model)
+    if isinstance(error, RefusalError) and error.status in _CLIENT_ERRORS and not error.retried:
+        return BackendMisconfigured(message)
+    return BackendUnavailable(message)
 
 
 def remedy(error: RequestError, base: str, model: str | None) -> str:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from grader.cache.base import Entry, Wanted
-from grader.cache.redis import Found, RedisCache, _chunks
+from grader.cache.redis import Found, RedisCache, _chunks, _is_wrong_type
 from grader.events import BreakerChanged, CacheBypassed
 from tests.grader.chain import Events, until
 from tests.redis_server import RedisServer
@@ -162,6 +163,75 @@ async def test_a_restarted_server_is_used_again_without_a_failure(
     assert await read(cache, KEY, b"a") == [b"2"]
     assert not events
     await cache.aclose()
+
+
+async def test_a_full_server_is_still_read_and_its_refused_writes_are_counted(
+    own_redis_server: RedisServer, events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = RedisCache.from_url(
+        own_redis_server.url, timeout_seconds=PATIENT_SECONDS, failures_to_open=2, listener=events
+    )
+    await cache.write("test", [Entry(KEY, {b"a": b"1"})])
+    own_redis_server.command("SETRANGE", "filler", "2000000", "x")
+    own_redis_server.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    own_redis_server.command("CONFIG", "SET", "maxmemory", "1mb")
+    for _ in range(5):
+        assert await cache.write("test", [Entry(b"new", {b"a": b"1", b"b": b"2"}), Entry(b"other", {b"a": b"1"})]) == []
+        assert await read(cache, KEY, b"a") == [b"1"]
+    assert cache.breaker_state == "closed"
+    assert events == [CacheBypassed("write", "error", 3)] * 5
+    assert "does not answer" not in caplog.text
+    assert caplog.text.count("Redis refuses to write: ") == 1, "told, and not with every write"
+    own_redis_server.command("CONFIG", "SET", "maxmemory", "0")
+    await cache.write("test", [Entry(b"new", {b"a": b"1"})])
+    assert await read(cache, b"new", b"a") == [b"1"]
+    assert len(events) == 5
+    await cache.aclose()
+
+
+async def test_a_replica_that_is_read_only_is_read(own_redis_server: RedisServer, events: Events) -> None:
+    cache = RedisCache.from_url(
+        own_redis_server.url, timeout_seconds=PATIENT_SECONDS, failures_to_open=1, listener=events
+    )
+    await cache.write("test", [Entry(KEY, {b"a": b"1"})])
+    own_redis_server.command("REPLICAOF", "127.0.0.1", "1")
+    assert await cache.write("test", [Entry(KEY, {b"b": b"2"})]) == []
+    assert await read(cache, KEY, b"a") == [b"1"]
+    assert cache.breaker_state == "closed"
+    assert events == [CacheBypassed("write", "error", 1)]
+    await cache.aclose()
+
+
+@pytest.mark.parametrize(("forbidden", "operation"), [("-eval", "write"), ("-hmget", "read")])
+async def test_what_the_user_may_not_do_is_bypassed_and_the_rest_goes_on(
+    own_redis_server: RedisServer, events: Events, forbidden: str, operation: str
+) -> None:
+    own_redis_server.command("ACL", "SETUSER", "grades", "on", ">secret", "~*", "+@all", forbidden)
+    url = own_redis_server.url.replace("redis://", "redis://grades:secret@")
+    cache = RedisCache.from_url(url, timeout_seconds=PATIENT_SECONDS, failures_to_open=1, listener=events)
+    await cache.write("test", [Entry(KEY, {b"a": b"1"})])
+    assert await read(cache, KEY, b"a") == (None if operation == "read" else [None])
+    assert cache.breaker_state == "closed"
+    assert [(event.operation, event.reason) for event in events.of(CacheBypassed)] == [(operation, "error")]
+    await cache.aclose()
+
+
+async def test_a_key_of_another_type_refuses_its_own_write_alone(
+    cache: RedisCache, events: Events, client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.set("rbr:1:test:" + b"bad".hex(), "a string")
+    await cache.write("test", [Entry(b"bad", {b"a": b"1", b"b": b"1"}), Entry(KEY, {b"a": b"1"})])
+    assert events == [CacheBypassed("write", "error", 2)]
+    assert await read(cache, KEY, b"a") == [b"1"]
+    assert not caplog.records
+
+
+def test_a_wrong_type_is_known_however_the_server_words_it() -> None:
+    """Redis 6.2 puts the script before the error that it hit."""
+    wrong = "Operation against a key holding the wrong kind of value"
+    assert _is_wrong_type(ResponseError(f"WRONGTYPE {wrong}"))
+    assert _is_wrong_type(ResponseError(f"Error running script (call to f_1): @user_script:4: WRONGTYPE {wrong}"))
+    assert not _is_wrong_type(ResponseError("OOM command not allowed when used memory > 'maxmemory'."))
 
 
 async def test_a_cancelled_read_never_hands_its_reply_to_another(cache: RedisCache) -> None:

@@ -103,9 +103,14 @@ async def test_a_key_that_is_no_hash_is_replaced(cache: RemoteCache[Grade], even
     assert await cache.read([Wanted(KEY, [b"a"])]) == [{b"a": Grade(3.0)}]
 
 
-async def test_a_damaged_earlier_value_is_not_adopted(cache: RemoteCache[Grade], client: Redis) -> None:
-    await client.hset(NAME, "a", b"hello")
-    assert await cache.write([Entry(KEY, {b"a": Grade(1.0)})]) == []
+async def test_a_damaged_earlier_value_is_not_adopted_and_is_counted(
+    cache: RemoteCache[Grade], events: Events, client: Redis
+) -> None:
+    await cache.write([Entry(KEY, {b"c": Grade(2.0)})])
+    await client.hset(NAME, mapping={"a": b"hello", "b": b""})
+    found = await cache.write([Entry(KEY, {b"a": Grade(1.0), b"b": Grade(1.0), b"c": Grade(1.0)})])
+    assert found == [Entry(KEY, {b"c": Grade(2.0)})]
+    assert events.of(CacheDamaged) == [CacheDamaged(2)]
 
 
 async def test_another_kind_of_value_shares_the_server_and_not_the_keys(

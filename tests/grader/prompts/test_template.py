@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from grader.prompts.fences import fence, read_fences
 from grader.prompts.markers import defuse
-from grader.prompts.template import PROMPTS_VERSION, REMINDER, fill, render_prompts
+from grader.prompts.template import PROMPTS_VERSION, REMINDER, Prompts, fill, render_prompts
 from grader.tasks import GradeTask
 from models.conversations import Message, ToolCall
 from models.policy import PromptOrder, Proposition, Subject, Template
@@ -131,3 +131,12 @@ def test_openais_released_policy_renders() -> None:
         assert prompt.count(fence("assistant", "Fine.")) == 2
         assert "{question}" not in prompt
         assert "{response}" not in prompt
+
+
+@given(st.text(alphabet="<|>[]/\nsINTim_end ", max_size=80), st.sampled_from(["{question}\n{response}", "{question}"]))
+def test_cleaning_by_pieces_is_cleaning_the_whole(text: str, template: str) -> None:
+    """Markers hold no line break, and pieces are joined by line breaks: the conversation is cleaned only once."""
+    for order in PromptOrder:
+        asked = task(text, Template(template, order), APOLOGY, CATEGORY)
+        prompts = Prompts(asked, defuse)
+        assert [prompts.render(one) for one in asked.propositions] == [defuse(one) for one in render_prompts(asked)]

@@ -19,7 +19,7 @@ derived_propositions:
   pleasant: {polite: true, shouting: false}
 simple_propositions:
   polite: {prompt: 'Is it polite?'}
-  shouting: {question: 'Is it shouting?', view: full, aggregation: last}
+  shouting: {question: 'Is it shouting?', view: full, aggregation: any}
   long: {prompt: 'Is it long?'}
 """
 

@@ -96,3 +96,25 @@ def test_each_fault_is_one_line_with_its_place(tmp_path: Path, text: str, place:
     assert checked.returncode == 1
     assert place in checked.stderr
     assert "Traceback" not in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (SMALL.replace("{helpful: true}", "{helpful: maybe}"), ["completion_classes.good.comply.helpful"]),
+        (
+            SMALL.replace("{helpful: true}", "{helpful: maybe}")
+            .replace("rude:", "rude?:")
+            .replace("prompt:", "promt:"),
+            ["completion_classes.good.comply.helpful", "helpful.promt: unknown", "rude?.promt: unknown"],
+        ),
+    ],
+    ids=["one", "several"],
+)
+def test_every_command_prints_each_problem_of_a_policy_once(tmp_path: Path, text: str, problems: list[str]) -> None:
+    (tmp_path / "rows.jsonl").write_text("", encoding="utf-8")
+    policy = write(tmp_path, text)
+    refused = rbr("score", tmp_path / "rows.jsonl", "--policy", policy, "--out", tmp_path / "out")
+    assert refused.returncode == 1
+    for problem in problems:
+        assert refused.stderr.count(problem) == 1, refused.stderr

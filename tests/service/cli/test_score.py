@@ -14,6 +14,13 @@ from tests.support import GOLD, needs_shared_data
 
 ROW = {"prompt": "How do I boil an egg?", "completion": "Boil it for nine minutes.", "response_type": "comply"}
 
+HELPFUL = {
+    "prompt": "How do I get limescale out of my kettle?",
+    "completion": "Fill the kettle halfway with equal parts white vinegar and water, bring it to the boil and leave it "
+    "to stand for an hour. Pour it out, wipe the inside with a soft cloth, then boil fresh water twice and tip it out.",
+    "response_type": "comply",
+}
+
 
 def write_rows(file: Path, *rows: object) -> Path:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -82,6 +89,21 @@ def test_weights_fitted_to_other_rules_are_refused_with_the_command_that_refits(
     refused = rbr("score", rows, "--policy", policy, "--out", tmp_path / "out")
     assert refused.returncode == 1
     assert f"rbr fit COMPARISONS --policy {policy} --grader embedded" in refused.stderr
+    scored = rbr("score", rows, "--policy", policy, "--allow-unfitted", "--json", "--out", tmp_path / "out")
+    assert scored.returncode == 0, scored.stderr
+    summary = json.loads(scored.stdout)
+    assert summary["unfitted"] is True
+    assert summary["grader"].startswith("embedded:")
+    assert "warning: the weights were not fitted to this policy and grader" in scored.stderr
+
+
+def test_base_rewards_of_some_rows_alone_are_warned_of_once(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", *[ROW] * 300, {**ROW, "base_reward": 1.5})
+    scored = rbr("score", rows, "--json", "--out", tmp_path / "out")
+    (warning,) = json.loads(scored.stdout)["warnings"]
+    assert warning.startswith("300 of 301 samples have no base_reward")
+    assert scored.stderr.count(warning) == 1
+    assert "unfitted" not in json.loads(scored.stdout)
 
 
 def test_corpus_fit_score_is_a_whole_loop(tmp_path: Path) -> None:
@@ -93,11 +115,22 @@ def test_corpus_fit_score_is_a_whole_loop(tmp_path: Path) -> None:
     figures = json.loads(fitted.stdout)["response_types"]
     assert set(figures) == {"hard_refuse", "safe_refuse_1", "safe_refuse_2", "comply"}
     assert all(each["gap"] < 1e-6 and each["pairs"] > 0 for each in figures.values())
-    rows = write_rows(tmp_path / "rows.jsonl", ROW, {**ROW, "completion": "I'm sorry, but I can't help with that."})
+    rows = write_rows(
+        tmp_path / "rows.jsonl", HELPFUL, {**HELPFUL, "completion": "I'm sorry, but I can't help with that."}
+    )
     scored = rbr("score", rows, "--weights", weights, "--out", out)
     assert scored.returncode == 0, scored.stderr
     answer, refusal = (json.loads(line)["reward"] for line in out.read_text(encoding="utf-8").splitlines())
     assert answer > refusal
+
+
+def test_a_fault_is_named_by_its_line_though_rows_before_it_were_left_out(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    lines = [{**ROW, "completion": "", "label": "ideal"}, None, {**ROW, "label": "ideal"}, {**ROW, "label": "no class"}]
+    rows.write_text("".join(f"{json.dumps(line) if line else ''}\n" for line in lines), encoding="utf-8")
+    refused = rbr("fit", rows, "--grader", "embedded", "--out", tmp_path / "weights.json")
+    assert refused.returncode == 1
+    assert "line 4: label 'no class'" in refused.stderr
 
 
 def test_fitting_twice_writes_the_same_bytes(tmp_path: Path) -> None:

@@ -66,6 +66,20 @@ async def test_info_says_what_is_served_by_what_and_within_which_limits() -> Non
     assert (info["limits"]["max_samples"], info["phase"], info["unfitted"]) == (7, Phase.READY, False)
 
 
+@pytest.mark.parametrize(
+    ("grader", "spec"),
+    [
+        ("embedded:/srv/heads", "embedded:/srv/heads"),
+        ("http:http://127.0.0.1:8000/v1", "http:http://127.0.0.1:8000/v1"),
+        ("http:https://me:hunter2@llm.example/v1", "http:https://llm.example/v1"),
+    ],
+)
+async def test_info_names_the_grader_as_it_was_named_without_credentials(grader: str, spec: str) -> None:
+    async with running(make_service(grader=grader)) as client:
+        info = (await client.get("/info")).json()
+    assert info["grader"]["spec"] == spec
+
+
 async def test_info_shows_no_secret() -> None:
     service = make_service(grader_api_key="hunter2-key", redis_url="redis://:hunter2@127.0.0.1:1/0")
     async with running(service) as client:

@@ -153,6 +153,10 @@ async def test_json_without_a_content_type_is_read() -> None:
 # Limits
 
 
+def call(name: str, arguments: Any) -> dict[str, Any]:
+    return {"role": "assistant", "tool_calls": [{"function": {"name": name, "arguments": arguments}}]}
+
+
 @pytest.mark.parametrize(
     ("document", "settings", "field"),
     [
@@ -162,8 +166,26 @@ async def test_json_without_a_content_type_is_read() -> None:
         (
             batch(one(prompt=[{"role": "user", "content": "x" * 101}])),  # type: ignore[arg-type]
             {"max_text_characters": 100},
-            "samples.0.prompt.0.content",
+            "samples.0.prompt",
         ),
+        (
+            batch(one(prompt=[{"role": "user", "content": [{"type": "text", "text": "x" * 60}] * 2}])),  # type: ignore[arg-type]
+            {"max_text_characters": 100},
+            "samples.0.prompt",
+        ),
+        (
+            batch(one(prompt=[{"role": "user", "content": "x" * 60}] * 2)),  # type: ignore[arg-type]
+            {"max_text_characters": 100},
+            "samples.0.prompt",
+        ),
+        (batch(one(completion=[call("f" * 101, "")])), {"max_text_characters": 100}, "samples.0.completion"),  # type: ignore[arg-type]
+        (batch(one(completion=[call("f", "x" * 100)])), {"max_text_characters": 100}, "samples.0.completion"),  # type: ignore[arg-type]
+        (
+            batch(one(completion=[call("f", {"x": ["y"] * 20})])),  # type: ignore[arg-type]
+            {"max_text_characters": 100},
+            "samples.0.completion",
+        ),
+        (batch(one(completion=[call("f", {"x": [1e15] * 9})])), {"max_text_characters": 150}, "samples.0.completion"),  # type: ignore[arg-type]
         (batch(*[one()] * 3), {"max_body_bytes": 50}, None),
     ],
 )
@@ -171,6 +193,21 @@ async def test_beyond_a_limit_is_too_large_and_names_the_field(
     document: Any, settings: dict[str, Any], field: str | None
 ) -> None:
     assert error_of(await post(document, **settings)) == (413, "too_large", field)
+
+
+async def test_texts_as_long_as_the_limit_are_taken() -> None:
+    sample = one(prompt="x" * 100, completion="y" * 100, id="z" * 100, response_type="comply")
+    reply = await post(batch(sample, one(prompt="x" * 100)), max_text_characters=100)
+    assert reply.status_code == 200
+
+
+async def test_a_completion_that_cannot_be_built_drops_the_group_of_its_prompt() -> None:
+    image = [{"role": "assistant", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]
+    policy = tiny_policy("on_unscorable: drop_group\n")
+    samples = [one("P", "a"), one("P", image), one("Q", "b"), one("Q", "\ud800"), one("R", "c")]  # type: ignore[arg-type]
+    results = (await post(batch(*samples), policy=policy)).json()["results"]
+    dropped, unsupported, surrogate = "group_dropped", "unsupported_content", "invalid_text"
+    assert [result.get("reason") for result in results] == [dropped, unsupported, dropped, surrogate, None]
 
 
 async def test_a_body_without_an_announced_length_is_limited_too() -> None:
@@ -294,3 +331,22 @@ async def test_base_rewards_on_another_scale_than_the_fits_are_warned_of() -> No
         near = await client.post("/v1/rewards", json=batch(*[one(base_reward=i / 10 - 2) for i in range(40)]))
     assert "refit" in far.json()["warnings"][0]
     assert "warnings" not in near.json()
+
+
+async def test_base_rewards_with_some_samples_alone_are_warned_of() -> None:
+    policy = tiny_policy()
+    with_base, without = one("P", "a", base_reward=1.0), one("Q", "b")
+    async with running(make_service()) as client:
+        apart = (await client.post("/v1/rewards", json=batch(with_base, without))).json()["warnings"]
+        within = (await client.post("/v1/rewards", json=batch(with_base, one("P", "b")))).json()["warnings"]
+        lines = await client.post("/v1/rewards", json=batch(with_base, without), headers=LINES)
+        grades = await client.post("/v1/grades", json=batch(with_base, without))
+        same = [await client.post("/v1/rewards", json=batch(each, each)) for each in (with_base, without)]
+    assert "1 of 2 samples have no base_reward" in apart[0]
+    assert "groups" not in apart[0]
+    assert "cannot be compared: 1" in within[0]
+    assert json.loads(lines.text.splitlines()[-1])["warnings"] == apart
+    assert all("warnings" not in reply.json() for reply in [grades, *same])
+    async with running(make_service(policy, weights=weights_of(policy, expects_base=True))) as client:
+        required = await client.post("/v1/rewards", json=batch(with_base, without))
+    assert "warnings" not in required.json()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grader.backends.http import HttpBackend
-from grader.errors import BackendUnavailable
+from grader.errors import BackendMisconfigured, BackendUnavailable
 from grader.grades import (
     BACKEND_ERROR,
     Grade,
@@ -26,7 +26,7 @@ async def test_start_takes_the_first_model_and_names_it() -> None:
         await backend.start()
         assert backend.fingerprint != unnamed
         assert backend.identity == "http:first:p1l1"
-        assert backend.description["model"] == "first"
+        assert (backend.description["kind"], backend.description["model"]) == ("http", "first")
         assert backend.description["canary"] == "answered"
         await backend.aclose()
 
@@ -75,6 +75,25 @@ async def test_start_refuses_a_server_that_cannot_grade_and_says_what_to_do(
         await backend.start()
     await backend.aclose()
     await backend.aclose()
+
+
+@pytest.mark.parametrize(
+    ("fault", "permanent"),
+    [("no_logprobs", True), ("bad_request", True), ("page", False), ("unavailable", False), ("reset", False)],
+)
+async def test_only_what_waiting_cannot_cure_is_a_misconfiguration(
+    server: ChatServer, fault: str, permanent: bool
+) -> None:
+    server.fail(fault)
+    backend = HttpBackend(server.url, retries=ONCE)
+    with pytest.raises(BackendUnavailable) as refusal:
+        await backend.start()
+    assert isinstance(refusal.value, BackendMisconfigured) == permanent
+    server.api_key = SECRET
+    with pytest.raises(BackendMisconfigured, match="valid API key"):
+        await HttpBackend(server.url, "tiny-grader", retries=ONCE).start()
+    with pytest.raises(BackendMisconfigured, match="HTTP 404"):
+        await HttpBackend(server.url, "nobody", api_key=SECRET, retries=ONCE).start()
 
 
 async def test_start_on_a_port_where_nobody_listens_says_so(server: ChatServer) -> None:
