@@ -109,6 +109,18 @@ class Settings(BaseSettings):
     max_samples: int = Field(
         4096, ge=1, description="Of one request. Raising it lets one client hold the event loop for longer."
     )
+    max_messages: int = Field(
+        1024,
+        ge=1,
+        le=16_384,
+        description="Of one prompt or completion. Raising it lets one sample hold the event loop for longer.",
+    )
+    max_request_messages: int = Field(
+        65_536,
+        ge=1,
+        description="Of all samples of one request together, with their content parts and tool calls. Raising it lets "
+        "one client hold the event loop for longer.",
+    )
     max_text_characters: int = Field(
         1_000_000,
         ge=1,

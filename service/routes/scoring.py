@@ -25,7 +25,7 @@ from service.scoring.results import SampleResult
 from service.wire.parsing import parse_request
 from service.wire.replies import GradesReply, RewardsReply, end_line, grades_reply, result_lines, rewards_reply
 from service.wire.requests import GradesRequest, RewardsRequest
-from service.wire.samples import check_count, check_texts, to_samples
+from service.wire.samples import check_count, check_messages, check_texts, to_samples
 
 R = TypeVar("R", bound=GradesRequest)
 
@@ -72,6 +72,7 @@ async def _read(service: Service, request: Request, model: type[R]) -> tuple[lis
     if envelope.run is not None:
         request.state.access["run"] = envelope.run
     check_count(envelope, settings.max_samples)
+    check_messages(envelope, settings.max_messages, settings.max_request_messages)
     samples = to_samples(parsed)
     check_texts(samples, len(body), settings.max_text_characters)
     expect = envelope.expect

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 from grader.grades import INVALID_TEXT
+from models.chat_json import arguments_text
 from models.conversations import Conversation, Message, ToolCall
 from models.policy import normalise_name
 from models.samples import Sample
@@ -41,6 +41,33 @@ def check_count(request: GradesRequest, max_samples: int) -> None:
     """Raises `TooLarge`."""
     if len(request.samples) > max_samples:
         raise TooLarge(f"{len(request.samples):,} samples; at most {max_samples:,} a request", "samples")
+
+
+def check_messages(request: GradesRequest, max_messages: int, max_request_messages: int) -> None:
+    """Raises `TooLarge` with the conversation that is too long, or the one at which the request is.
+
+    Content parts and tool calls cost what messages cost, and count as such in the request's sum.
+    """
+    total = 0
+    for index, item in enumerate(request.samples):
+        for field, text in (("prompt", item.prompt), ("completion", item.completion)):
+            if isinstance(text, str):
+                continue
+            if len(text) > max_messages:
+                raise TooLarge(
+                    f"{len(text):,} messages; at most {max_messages:,} a conversation", f"samples.{index}.{field}"
+                )
+            total += sum(map(_pieces, text))
+            if total > max_request_messages:
+                raise TooLarge(
+                    f"more than {max_request_messages:,} messages, content parts and tool calls in one request",
+                    f"samples.{index}.{field}",
+                )
+
+
+def _pieces(message: MessageIn) -> int:
+    parts = len(message.content) if isinstance(message.content, list) else 0
+    return 1 + parts + len(message.tool_calls or ())
 
 
 def check_texts(samples: Sequence[Sample | BadSample], body_bytes: int, max_text_characters: int) -> None:
@@ -113,7 +140,7 @@ def _joined(parts: list[PartIn], place: str) -> str:
 
 def _tool_call(call: ToolCallIn) -> ToolCall:
     arguments = call.function.arguments
-    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    written = arguments if isinstance(arguments, str) else arguments_text(arguments)
     return ToolCall(call.function.name, written, call.id or "")
 
 

@@ -152,6 +152,9 @@ async def test_json_without_a_content_type_is_read() -> None:
 
 # Limits
 
+USER = {"role": "user", "content": "x"}
+TEXT = {"type": "text", "text": "x"}
+
 
 def call(name: str, arguments: Any) -> dict[str, Any]:
     return {"role": "assistant", "tool_calls": [{"function": {"name": name, "arguments": arguments}}]}
@@ -187,6 +190,25 @@ def call(name: str, arguments: Any) -> dict[str, Any]:
         ),
         (batch(one(completion=[call("f", {"x": [1e15] * 9})])), {"max_text_characters": 150}, "samples.0.completion"),  # type: ignore[arg-type]
         (batch(*[one()] * 3), {"max_body_bytes": 50}, None),
+        (batch(one(prompt=[USER] * 3)), {"max_messages": 2}, "samples.0.prompt"),  # type: ignore[arg-type]
+        (batch(one(), one(completion=[USER] * 1025)), {}, "samples.1.completion"),  # type: ignore[arg-type]
+        (batch(one(prompt=[USER] * 20_000)), {"max_messages": 16_384}, "samples.0.prompt"),  # type: ignore[arg-type]
+        (batch(*[one(prompt=[USER] * 2)] * 3), {"max_request_messages": 5}, "samples.2.prompt"),  # type: ignore[arg-type]
+        (
+            batch(one(prompt=[{"role": "user", "content": [TEXT] * 1025}])),  # type: ignore[arg-type]
+            {},
+            "samples.0.prompt.0.content",
+        ),
+        (
+            batch(one(prompt=[{"role": "user", "content": [TEXT] * 9}])),  # type: ignore[arg-type]
+            {"max_request_messages": 9},
+            "samples.0.prompt",
+        ),
+        (
+            batch(one(completion=[{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}] * 1025}])),  # type: ignore[arg-type]
+            {},
+            "samples.0.completion.0.tool_calls",
+        ),
     ],
 )
 async def test_beyond_a_limit_is_too_large_and_names_the_field(
