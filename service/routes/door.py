@@ -12,7 +12,8 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from service.errors import ClientDisconnected, InvalidHeader, TooLarge, UnsupportedMedia
+from service.errors import ClientDisconnected, InvalidHeader, NotReady, RequestTimeout, TooLarge, UnsupportedMedia
+from service.lifecycle import Lifecycle
 
 TIMEOUT_HEADER: Final = "X-Request-Timeout-Ms"
 LONGEST_TIMEOUT_MS: Final = 86_400_000
@@ -22,22 +23,36 @@ _NDJSON: Final = "application/x-ndjson"
 _WATCH_AFTER_SECONDS: Final = 0.02
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body, never more of it in memory than is allowed. Raises `UnsupportedMedia`, `TooLarge`."""
+async def read_body(request: Request, max_bytes: int, deadline: float, lifecycle: Lifecycle) -> bytes:
+    """The body, never more of it in memory than is allowed.
+
+    Raises `UnsupportedMedia`, `TooLarge`, `RequestTimeout` past the deadline (monotonic seconds), and `NotReady` where
+    the server stops first.
+    """
     _require_json(request)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise _too_large(max_bytes)
-    chunks: list[bytes] = []
-    size = 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
-            chunks.append(chunk)
+        async with asyncio.timeout(deadline - time.monotonic()) as timeout:
+            with lifecycle.reading(timeout):
+                return await _received(request, max_bytes)
+    except TimeoutError:
+        if lifecycle.stopped_reading:
+            raise NotReady("the service is stopping and the body was not here in full") from None
+        raise RequestTimeout("the deadline passed before the body was here in full", TIMEOUT_HEADER) from None
     except ClientDisconnect:
         raise ClientDisconnected("the client went away while it sent the body") from None
+
+
+async def _received(request: Request, max_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        chunks.append(chunk)
     return b"".join(chunks)
 
 

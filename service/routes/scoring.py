@@ -30,7 +30,7 @@ from service.wire.samples import check_count, check_messages, check_texts, to_sa
 R = TypeVar("R", bound=GradesRequest)
 
 NDJSON: Final = "application/x-ndjson"
-_ERRORS: Final = errors(400, 405, 409, 413, 415, 422, 429, 500, 503)
+_ERRORS: Final = errors(400, 405, 408, 409, 413, 415, 422, 429, 500, 503)
 
 log = logger(__name__)
 
@@ -65,7 +65,7 @@ async def _read(service: Service, request: Request, model: type[R]) -> tuple[lis
     settings = service.settings
     service.lifecycle.require_started()
     deadline = deadline_of(request, settings.default_timeout_seconds)
-    body = await read_body(request, settings.max_body_bytes)
+    body = await read_body(request, settings.max_body_bytes, deadline, service.lifecycle)
     parsed = parse_request(model, body)
     envelope = parsed.request
     request.state.access = {"samples": len(envelope.samples)}
