@@ -21,12 +21,14 @@ LONGEST_TIMEOUT_MS: Final = 86_400_000
 _NDJSON: Final = "application/x-ndjson"
 # A request that the caches answer is over before this; watching it would cost more than answering.
 _WATCH_AFTER_SECONDS: Final = 0.02
+# A deadline of milliseconds is about grading (what the caches have): a body that is on its way is still read.
+_LEAST_BODY_SECONDS: Final = 1.0
 
 
 async def read_body(request: Request, max_bytes: int, deadline: float, lifecycle: Lifecycle) -> bytes:
     """The body, never more of it in memory than is allowed.
 
-    Raises `UnsupportedMedia`, `TooLarge`, `RequestTimeout` past the deadline (monotonic seconds), and `NotReady` where
+    Raises `UnsupportedMedia`, `TooLarge`, `RequestTimeout` past the deadline (monotonic seconds; a second is always given), and `NotReady` where
     the server stops first.
     """
     _require_json(request)
@@ -34,7 +36,7 @@ async def read_body(request: Request, max_bytes: int, deadline: float, lifecycle
     if announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise _too_large(max_bytes)
     try:
-        async with asyncio.timeout(deadline - time.monotonic()) as timeout:
+        async with asyncio.timeout(max(deadline - time.monotonic(), _LEAST_BODY_SECONDS)) as timeout:
             with lifecycle.reading(timeout):
                 return await _received(request, max_bytes)
     except TimeoutError:
