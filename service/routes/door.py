@@ -28,8 +28,8 @@ _LEAST_BODY_SECONDS: Final = 1.0
 async def read_body(request: Request, max_bytes: int, deadline: float, lifecycle: Lifecycle) -> bytes:
     """The body, never more of it in memory than is allowed.
 
-    Raises `UnsupportedMedia`, `TooLarge`, `RequestTimeout` past the deadline (monotonic seconds; a second is always given), and `NotReady` where
-    the server stops first.
+    Raises `UnsupportedMedia`, `TooLarge`, `RequestTimeout` past the deadline (monotonic seconds; a second is always
+    given), and `NotReady` where the server stops first.
     """
     _require_json(request)
     announced = request.headers.get("content-length", "")
