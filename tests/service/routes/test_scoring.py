@@ -78,6 +78,7 @@ async def test_explained_results_show_every_proposition_and_contribution() -> No
     assert result.propositions["disallowed"].p_yes == pytest.approx(P_YES)
     assert result.contributions is not None
     assert result.contributions["disallowed"] == pytest.approx(-4 * P_YES)
+    assert result.offset == 0.5
 
 
 async def test_grades_are_the_propositions_alone() -> None:
