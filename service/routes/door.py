@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ def deadline_of(request: Request, default_seconds: float) -> float:
     given = request.headers.get(TIMEOUT_HEADER)
     if given is None:
         return time.monotonic() + default_seconds
+    given = given.strip(" \t")
     if not (given.isascii() and given.isdecimal() and len(given) <= len(str(LONGEST_TIMEOUT_MS))):
         raise _bad_timeout()
     milliseconds = int(given)
@@ -73,7 +75,20 @@ def deadline_of(request: Request, default_seconds: float) -> float:
 
 def wants_lines(request: Request) -> bool:
     """Whether the reply is to be NDJSON."""
-    return _NDJSON in request.headers.get("accept", "")
+    qualities = _qualities(request.headers.getlist("accept"))
+    lines = qualities.get(_NDJSON, 0.0)
+    return lines > 0 and lines >= qualities.get("application/json", 0.0)
+
+
+def _qualities(accept: list[str]) -> dict[str, float]:
+    """Media type -> its q (RFC 9110, 12.5.1): 1 where none is given, 0 where it is no number."""
+    qualities = {}
+    for entry in ",".join(accept).lower().split(","):
+        media, *parameters = (part.strip() for part in entry.split(";"))
+        given = [value.strip() for name, _, value in (p.partition("=") for p in parameters) if name.strip() == "q"]
+        usable = not given or re.fullmatch(r"[01](\.\d{0,3})?", given[0], re.ASCII)
+        qualities[media] = (float(given[0]) if given else 1.0) if usable else 0.0
+    return qualities
 
 
 @contextmanager

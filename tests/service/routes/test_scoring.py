@@ -275,8 +275,9 @@ async def test_past_the_deadline_slow_samples_are_invalid_and_the_others_scored(
     headers: dict[str, str], settings: dict[str, Any]
 ) -> None:
     document = batch(one(completion="quick", response_type="comply"), one(completion="SLOW", response_type="comply"))
-    results = (await post(document, headers=headers, **settings)).json()["results"]
-    assert results[1]["reason"] == DEADLINE_EXCEEDED
+    reply = (await post(document, headers=headers, **settings)).json()
+    assert reply["results"][1]["reason"] == DEADLINE_EXCEEDED
+    assert reply["usage"]["grades"] <= 3, "grades that were never made are not counted"
 
 
 # NDJSON
@@ -297,6 +298,21 @@ async def test_lines_are_the_results_and_a_summary() -> None:
     assert summary.usage.valid == 2
     by_index = {line.pop("index"): line for line in lines}
     assert [by_index[i]["reward"] for i in range(3)] == whole["rewards"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "lines"),
+    [
+        ("application/x-ndjson;q=0, application/json", False),
+        ("application/json, application/x-ndjson;q=0.5", False),
+        ("application/json;q=0.5, application/x-ndjson", True),
+        ("Application/X-NDJSON ; Q=0.1, */*", True),
+        ("application/x-ndjson;q=many", False),
+    ],
+)
+async def test_lines_are_sent_to_who_prefers_them(accept: str, lines: bool) -> None:
+    reply = await post(batch(), headers={"Accept": accept, "X-Request-Timeout-Ms": b"500 "})
+    assert (reply.status_code, "ndjson" in reply.headers["content-type"]) == (200, lines)
 
 
 async def test_an_empty_batch_is_streamed_as_its_summary() -> None:
