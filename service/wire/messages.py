@@ -61,6 +61,13 @@ class MessageIn(BaseModel):
     content: str | Parts | None = None
     name: str | None = None
     tool_calls: ToolCalls | None = None
+    # What OpenAI's clients write into messages that they dump; none of it changes a reward.
+    refusal: Any = Field(default=None, description="Accepted and passed over.")
+    reasoning_content: Any = Field(default=None, description="Accepted and passed over; see `reasoning`.")
+    reasoning: Any = Field(default=None, description="Accepted and passed over; see the sample's `reasoning`.")
+    function_call: Any = Field(default=None, description="Accepted and passed over.")
+    audio: Any = Field(default=None, description="Accepted and passed over.")
+    annotations: Any = Field(default=None, description="Accepted and passed over.")
     tool_call_id: str | None = Field(default=None, description="Accepted and passed over.")
 
 

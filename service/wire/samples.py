@@ -17,6 +17,7 @@ from service.wire.messages import MessageIn, PartIn, ToolCallIn
 from service.wire.parsing import Parsed, shortened
 from service.wire.requests import GradesRequest, SampleIn
 
+_PASSED_OVER: Final = frozenset({"annotations", "cache_control"})  # of a text part, as OpenAI's clients write it
 _NO_COSTS: Final[Mapping[str, float]] = {}
 # No text is longer than the JSON that it came in, but arguments that came parsed: 1e15 is written 1000000000000000.0.
 _GROWTH: Final = 4
@@ -132,8 +133,9 @@ def _joined(parts: list[PartIn], place: str) -> str:
             raise _UnsupportedPartError(f"{place}.{index}")
         if part.text is None:
             raise InvalidRequest("missing", f"{place}.{index}.text")
-        if part.model_extra:
-            raise InvalidRequest("unknown field", shortened(f"{place}.{index}.{next(iter(part.model_extra))}"))
+        for name in part.model_extra or ():
+            if name not in _PASSED_OVER:
+                raise InvalidRequest("unknown field", shortened(f"{place}.{index}.{name}"))
         texts.append(part.text)
     return "".join(texts)
 

@@ -214,6 +214,25 @@ def test_a_tool_call_is_the_same_message_in_a_request_and_in_a_file(arguments: A
     assert sent.completion == row.sample.completion
 
 
+def test_what_a_client_dumps_with_a_message_is_passed_over() -> None:
+    dumped = dict.fromkeys(["refusal", "reasoning_content", "function_call", "audio", "annotations"])
+    part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    plain, same = to_samples(
+        parse(
+            {
+                "samples": [
+                    {"prompt": "x", "completion": "y"},
+                    {
+                        "prompt": [{"role": "user", "content": [part]}],
+                        "completion": [{"role": "assistant", "content": "y", **dumped}],
+                    },
+                ]
+            }
+        )
+    )
+    assert plain == same
+
+
 def test_a_part_that_is_no_text_is_a_fault_of_its_sample() -> None:
     image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]
     good, bad = to_samples(parse(changed(prompt=image, id="b")))
