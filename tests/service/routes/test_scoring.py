@@ -185,7 +185,7 @@ def call(name: str, arguments: Any) -> dict[str, Any]:
         (batch(one(completion=[call("f" * 101, "")])), {"max_text_characters": 100}, "samples.0.completion"),  # type: ignore[arg-type]
         (batch(one(completion=[call("f", "x" * 100)])), {"max_text_characters": 100}, "samples.0.completion"),  # type: ignore[arg-type]
         (
-            batch(one(completion=[call("f", {"x": ["y"] * 20})])),  # type: ignore[arg-type]
+            batch(one(completion=[call("f", {"x": ["y"] * 30})])),  # type: ignore[arg-type]
             {"max_text_characters": 100},
             "samples.0.completion",
         ),
