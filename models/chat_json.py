@@ -7,10 +7,9 @@ that mean nothing to a reward (``refusal``, ``tool_call_id``, ...) are passed ov
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Final
-
-import orjson
 
 from models.conversations import Conversation, Message, ToolCall
 from models.errors import RowError
@@ -28,7 +27,7 @@ def conversation_from_json(value: object, field: str, role: str) -> Conversation
 
 
 def message_from_json(value: object, field: str) -> Message:
-    """One ``{"role", "content", "tool_calls"?, "name"?}``. Null content is ``""``; text parts are joined.
+    """One ``{"role", "content", "tool_calls"?, "name"?}``. Null or absent content is ``""``; text parts are joined.
 
     Example: ``message_from_json({"role": "user", "content": "Hi"}, "prompt[0]") == Message("user", "Hi")``.
     """
@@ -39,14 +38,20 @@ def message_from_json(value: object, field: str) -> Message:
     role = value.get("role")
     if role not in ROLES:
         raise RowError(f"{field}.role: expected one of {', '.join(ROLES)}, got {_shown(role)}", f"{field}.role")
-    if "content" not in value and not value.get("tool_calls"):
-        raise RowError(f"{field}.content: missing; an empty message has null or an empty string", f"{field}.content")
     return Message(
         role=role,
         content=_content(value.get("content"), f"{field}.content"),
         tool_calls=_tool_calls(value.get("tool_calls"), f"{field}.tool_calls"),
         name=_optional_text(value.get("name"), f"{field}.name"),
     )
+
+
+def arguments_text(arguments: Mapping[str, object]) -> str:
+    """Parsed arguments of a tool call as the JSON text that is graded: compact, keys in their order, Unicode as it is.
+
+    Files and requests both come through here, so that one sample has one text, one cache key and one reward.
+    """
+    return json.dumps(dict(arguments), ensure_ascii=False, separators=(",", ":"))
 
 
 def _content(value: object, field: str) -> str:
@@ -85,8 +90,8 @@ def _tool_call(value: object, field: str) -> ToolCall:
 def _arguments(value: object, field: str) -> str:
     if isinstance(value, Mapping):  # data sets made for chat templates hold parsed arguments
         try:
-            return orjson.dumps(value).decode()
-        except (TypeError, ValueError) as error:
+            return _text(arguments_text(value), field)
+        except (TypeError, ValueError, RecursionError) as error:
             raise RowError(f"{field}: {error}", field) from None
     return _optional_text(value, field)
 
@@ -98,6 +103,11 @@ def _optional_text(value: object, field: str) -> str:
 def _text(value: object, field: str) -> str:
     if not isinstance(value, str):
         raise RowError(f"{field}: expected a string, got {_kind(value)}", field)
+    return checked_text(value, field)
+
+
+def checked_text(value: str, field: str) -> str:
+    """The string, if it is text: JSON's escapes also spell halves of characters, which no grader can be sent."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -9,14 +9,13 @@ Knows no policy: labels, propositions and response types are checked by who uses
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 
-import orjson
-
-from models.chat_json import conversation_from_json
+from models.chat_json import checked_text, conversation_from_json
 from models.conversations import Conversation, encode_conversation
 from models.digests import fingerprint
 from models.errors import RowError
@@ -24,6 +23,7 @@ from models.policy.response_types import normalise_name
 from models.samples import Sample
 
 _BOM = b"\xef\xbb\xbf"
+_INT_DIGITS = 400  # beyond the largest float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +44,56 @@ class Row:
         return f"row {number}" if self.line is None else f"line {self.line}"
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a JSONL file, parsed and not yet looked at; ``place`` is ``FILE:NUMBER``."""
+
+    value: object
+    number: int
+    place: str
+
+
 def read_rows(path: str | Path) -> Iterator[Row]:
     """The rows of a JSONL file, one at a time; blank lines are skipped. `RowError` names the file and the line."""
+    for line in read_lines(path):
+        yield row_of_line(line)
+
+
+def read_lines(path: str | Path) -> Iterator[Line]:
+    """The lines of a JSONL file before it is known whether they are rows; `RowError` where one is not JSON.
+
+    As lenient as a request's body is: NaN, numbers out of range and lone surrogates are values.
+    """
     place = Path(path)
     try:
         with place.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 text = (line.removeprefix(_BOM) if number == 1 else line).strip()
                 if text:
-                    yield replace(_row_of_line(text, f"{place}:{number}"), line=number)
+                    yield Line(_parsed(text, f"{place}:{number}"), number, f"{place}:{number}")
     except OSError as error:
         raise RowError(f"{place}: cannot be read ({error.strerror}); give the path of a JSONL file") from error
 
 
-def row_from_json(value: object) -> Row:
-    """One parsed row. `RowError` names the field at fault; the group of a row without one is a digest of its prompt."""
+def row_of_line(line: Line, *, finite: bool = True) -> Row:
+    """Its row; `RowError` names the file and the line. ``finite``: see `row_from_json`."""
+    try:
+        return replace(row_from_json(line.value, finite=finite), line=line.number)
+    except RowError as error:
+        raise type(error)(f"{line.place}: {error.message}", error.field) from None
+
+
+def row_from_json(value: object, *, finite: bool = True) -> Row:
+    """One parsed row. `RowError` names the field at fault; the group of a row without one is a digest of its prompt.
+
+    ``finite=False`` lets base rewards and costs be NaN or infinite, for who answers each row on its own.
+    """
     if not isinstance(value, Mapping):
         raise RowError('a row is a JSON object such as {"prompt": "...", "completion": "..."}')
     prompt = _conversation(value, "prompt", "user")
     if not prompt:
         raise RowError("prompt: has no messages; give at least one", "prompt")
+    base = value.get("base_reward")
     sample = Sample(
         prompt=prompt,
         completion=_conversation(value, "completion", "assistant"),
@@ -72,8 +102,8 @@ def row_from_json(value: object) -> Row:
         reasoning=_text(value, "reasoning"),
         finish_reason=_text(value, "finish_reason"),
         response_type=_response_type(value),
-        base_reward=None if value.get("base_reward") is None else _number(value["base_reward"], "base_reward"),
-        costs=_numbers(value, "costs") or {},
+        base_reward=None if base is None else _number(base, "base_reward", finite=finite),
+        costs=_numbers(value, "costs", finite=finite) or {},
     )
     return Row(sample, _text(value, "category"), _text(value, "label"), _probabilities(value, "propositions"))
 
@@ -83,13 +113,15 @@ def prompt_group(prompt: Conversation) -> str:
     return fingerprint("prompt", encode_conversation(prompt))[:16]
 
 
-def _row_of_line(text: bytes, place: str) -> Row:
+def _parsed(text: bytes, place: str) -> object:
     try:
-        return row_from_json(orjson.loads(text))
-    except orjson.JSONDecodeError as error:
-        raise RowError(f"{place}: not JSON ({error}); each line holds one complete JSON object, without NaN") from None
-    except RowError as error:
-        raise RowError(f"{place}: {error.message}", error.field) from None
+        return json.loads(text.decode(), parse_int=_integer)
+    except (ValueError, RecursionError) as error:
+        raise RowError(f"{place}: not JSON ({error}); each line holds one complete JSON object") from None
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < _INT_DIGITS else float(digits)
 
 
 def _conversation(value: Mapping[str, object], field: str, role: str) -> Conversation:
@@ -106,8 +138,10 @@ def _identifier(value: Mapping[str, object], field: str) -> str | None:
 
 def _text(value: Mapping[str, object], field: str) -> str | None:
     given = value.get(field)
-    if given is None or isinstance(given, str):
-        return given
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return checked_text(given, field)
     raise RowError(f"{field}: expected a string, got {given!r:.60}", field)
 
 
@@ -116,26 +150,28 @@ def _response_type(value: Mapping[str, object]) -> str | None:
     return normalise_name(given) if given else None
 
 
-def _number(given: object, field: str) -> float:
+def _number(given: object, field: str, *, finite: bool = True) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise RowError(f"{field}: expected a number, got {given!r:.60}", field)
     try:
         number = float(given)
     except OverflowError:
         number = float("inf")
-    if not isfinite(number):
+    if finite and not isfinite(number):
         raise RowError(f"{field}: expected a finite number, got {given!r:.60}", field)
     return number
 
 
-def _numbers(value: Mapping[str, object], field: str) -> dict[str, float] | None:
+def _numbers(value: Mapping[str, object], field: str, *, finite: bool = True) -> dict[str, float] | None:
     given = value.get(field)
     if given is None:
         return None
     if not isinstance(given, Mapping):
         raise RowError(f"{field}: expected an object of name -> number, got {given!r:.60}", field)
     return {
-        name: _number(float(item) if isinstance(item, bool) else item, f"{field}.{name}")
+        checked_text(name, field): _number(
+            float(item) if isinstance(item, bool) else item, f"{field}.{name}", finite=finite
+        )
         for name, item in given.items()
     }
 

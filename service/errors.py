@@ -8,7 +8,8 @@
         │   ├── UnknownPolicy      ``policy`` names none that is served
         │   └── UnknownWeights     ``weights`` names others than those in use
         ├── InvalidSample          under ``strict``: a sample of the right shape has an unusable value
-        ├── TooLarge               body, number of samples or a text beyond the limits
+        ├── RequestTimeout         the deadline passed while the body was being sent
+        ├── TooLarge               body, number of samples or messages, or a text beyond the limits
         ├── UnsupportedMedia       not JSON, or compressed
         ├── NotFound               a path names nothing
         ├── SnapshotMismatch       policy, weights or grader are not the ones that ``expect`` names
@@ -56,6 +57,10 @@ class InvalidSample(ServiceError):
     """A sample has an unusable value and the request is strict."""
 
 
+class RequestTimeout(ServiceError):
+    """The request was not here in full by its deadline."""
+
+
 class TooLarge(ServiceError):
     """A limit of the service is exceeded; the message names it."""
 
@@ -92,6 +97,7 @@ STATUSES: Final[Mapping[type[Exception], Status]] = {
     InvalidJSON: Status(400, "invalid_json"),
     InvalidHeader: Status(400, "invalid_header"),
     NotFound: Status(404, "not_found"),
+    RequestTimeout: Status(408, "request_timeout"),
     SnapshotMismatch: Status(409, "snapshot_mismatch"),
     TooLarge: Status(413, "too_large"),
     UnsupportedMedia: Status(415, "unsupported_media_type"),

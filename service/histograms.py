@@ -35,7 +35,8 @@ class HistogramTable:
         known_S_L = ~np.isnan(values_S_L)
         flat = (places_S_L + np.arange(len(labels)) * bins)[known_S_L]
         counts_L_B = np.bincount(flat, minlength=len(labels) * bins).reshape(len(labels), bins)
-        sums_L = np.where(known_S_L, values_S_L, 0.0).sum(axis=0).tolist()
+        with np.errstate(over="ignore", invalid="ignore"):  # finite values may add up to infinity
+            sums_L = np.where(known_S_L, values_S_L, 0.0).sum(axis=0).tolist()
         for key, counts_B, total in zip(labels, counts_L_B, sums_L, strict=True):
             if key in self._counts:
                 self._counts[key] += counts_B

@@ -1,7 +1,7 @@
 """Runs the app with uvicorn: says when it cannot come up, and drains when told to stop.
 
 On SIGTERM or SIGINT ``/ready`` says no at once; after the drain delay new connections are refused; requests under way
-have the drain time to finish. A second signal stops at once.
+have the drain time to finish, and those whose body is still being sent are dropped. A second signal stops at once.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ class Server(uvicorn.Server):
             raise SettingsError(
                 f"cannot listen on {host}:{port} (see the log); choose another --port", "port"
             ) from None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's, which waits for requests under way; those whose body is still being sent it need not."""
+        self.service.lifecycle.stop_reading()
+        await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """uvicorn's signal handler. Unlike uvicorn's own it does not raise the signal again: stopping is a success.

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     grader_model: str | None = Field(None, description="Model name at an http grader; unset: the one that it serves.")
     grader_api_key: SecretStr | None = Field(None, description="Bearer token for an http grader.")
     grader_timeout_seconds: float | None = Field(
-        None, gt=0, description="For one call of an http grader. Raising it waits longer for a slow server."
+        None, gt=0, le=86_400, description="For one call of an http grader. Raising it waits longer for a slow server."
     )
     grader_label_mass_floor: float | None = Field(
         None,
@@ -123,10 +123,16 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(None, description="redis://, rediss:// or unix://; unset: no shared cache.")
     redis_timeout_seconds: float = Field(
-        0.05, gt=0, description="For one pipeline. Raising it makes a slow Redis cost requests more and miss less."
+        0.05,
+        gt=0,
+        le=60,
+        description="For one pipeline. Raising it makes a slow Redis cost requests more and miss less.",
     )
     cache_ttl_seconds: float = Field(
-        7 * 24 * 3600, gt=0, description="How long Redis keeps a grade. Raising it regrades less and stores more."
+        7 * 24 * 3600,
+        gt=0,
+        le=10 * 366 * 24 * 3600,
+        description="How long Redis keeps a grade. Raising it regrades less and stores more.",
     )
 
     # The door
@@ -139,6 +145,18 @@ class Settings(BaseSettings):
     )
     max_samples: int = Field(
         4096, ge=1, description="Of one request. Raising it lets one client hold the event loop for longer."
+    )
+    max_messages: int = Field(
+        1024,
+        ge=1,
+        le=16_384,
+        description="Of one prompt or completion. Raising it lets one sample hold the event loop for longer.",
+    )
+    max_request_messages: int = Field(
+        65_536,
+        ge=1,
+        description="Of all samples of one request together, with their content parts and tool calls. Raising it lets "
+        "one client hold the event loop for longer.",
     )
     max_text_characters: int = Field(
         1_000_000,
@@ -156,11 +174,13 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         30.0,
         ge=0,
+        le=86_400,
         description="How long requests under way may take to finish after SIGTERM. Raising it slows restarts.",
     )
     drain_delay_seconds: float = Field(
         0.0,
         ge=0,
+        le=3_600,
         description="How long /ready says no, after SIGTERM, before new connections are refused. A few seconds behind "
         "a load balancer, so that it sends no more.",
     )

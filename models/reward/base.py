@@ -40,7 +40,8 @@ def base_scale_warning(weights: RewardWeights, base_S: NDArray[np.float64]) -> s
     fitted = weights.base_normaliser
     if fitted is None or fitted.spread == 0 or len(known_S) < _ENOUGH:
         return None
-    mean, spread = float(known_S.mean()), float(known_S.std())
+    with np.errstate(over="ignore", invalid="ignore"):  # finite values may add up to infinity, which is another scale
+        mean, spread = float(known_S.mean()), float(known_S.std())
     shifted = abs(mean - fitted.mean) > _SHIFT * fitted.spread
     scaled = not fitted.spread / _RATIO <= spread <= fitted.spread * _RATIO
     if not (shifted or scaled):

@@ -6,13 +6,13 @@ A `Node` is a value and the dotted path to it, so that every complaint says wher
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from models.errors import WeightsError
+from models.files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,9 @@ def parse_document(text: str, source: str) -> Node:
 
 
 def write_document(path: str | Path, document: Mapping[str, object]) -> None:
-    """Writes readable JSON, whole or not at all: a reader never sees half a file."""
-    place = Path(path)
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    unfinished.write_text(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    unfinished.replace(place)
+    """Writes readable JSON, whole or not at all: see `models.files`."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(path, text.encode())
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

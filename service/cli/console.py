@@ -17,8 +17,10 @@ errors = Console(stderr=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
 
 
-def print_json(result: Mapping[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+def print_json(result: Mapping[str, Any], *, to_stderr: bool = False) -> None:
+    """``to_stderr``: for commands whose result itself goes to stdout."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    stream.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def progress() -> Progress:

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from models.fit import fit_weights
 from models.policy import Policy, load_policy
-from models.reward import RewardWeights, write_weights
+from models.reward import RewardWeights, weights_to_json, write_weights
 from models.rows import read_rows
-from service.cli.console import JsonOption, console, print_json
+from service.cli.console import JsonOption, console, errors, print_json
 from service.cli.grading import grade_rows
 from service.cli.options import CascadeOption, OutOption, PolicyOption, RedisOption
+from service.cli.output import is_stdout, prepare_output
 from service.settings import load_settings
 
 
@@ -45,18 +47,22 @@ def fit(
     """Fit the rule-based reward by the hinge loss over ranked pairs of the same prompt, and write the weights."""
     settings = load_settings(policy=policy, grader=grader, cascade=cascade, redis_url=redis_url)
     rules = load_policy(settings.policy)
+    prepare_output(out, comparisons)
     rows = list(read_rows(comparisons))
     if grader is not None:
         rows, grader_identity = asyncio.run(grade_rows(rows, rules, settings))
     weights = fit_weights(
         rules, rows, grader_identity=grader_identity, margin=margin, l2=l2, l1=l1, allow_missing=allow_missing
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_weights(_reproducible(weights), out)
-    if json:
-        print_json({"response_types": _figures(weights), "weights": str(out)})
+    to_stderr = is_stdout(out)
+    if to_stderr:
+        print_json(weights_to_json(_reproducible(weights)))
     else:
-        _print(weights, rules, out)
+        write_weights(_reproducible(weights), out)
+    if json:
+        print_json({"response_types": _figures(weights), "weights": str(out)}, to_stderr=to_stderr)
+    else:
+        _print(weights, rules, out, errors if to_stderr else console)
 
 
 def _figures(weights: RewardWeights) -> Mapping[str, Mapping[str, Any]]:
@@ -73,7 +79,7 @@ def _reproducible(weights: RewardWeights) -> RewardWeights:
     return replace(weights, report={**weights.report, "response_types": figures})
 
 
-def _print(weights: RewardWeights, policy: Policy, out: Path) -> None:
+def _print(weights: RewardWeights, policy: Policy, out: Path, console: Console) -> None:
     table = Table("response type", "pairs", "hinge", "gap", "errors", "errors of base alone", box=None)
     for name, figures in _figures(weights).items():
         rates = [_percent(figures[key]) for key in ("error_rate", "error_rate_base")]

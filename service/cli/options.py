@@ -26,4 +26,4 @@ AllowUnfittedOption = Annotated[
     typer.Option("--allow-unfitted", help="Use weights that were fitted to other rules or another grader."),
 ]
 RedisOption = Annotated[str | None, typer.Option(help="Redis that caches grades. [RBR_REDIS_URL]")]
-OutOption = Annotated[Path, typer.Option(help="The file to write.")]
+OutOption = Annotated[Path, typer.Option(help="The file to write; - is stdout (the summary goes to stderr then).")]

@@ -13,6 +13,7 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import orjson
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from models.rows import Row, read_rows
@@ -27,6 +28,7 @@ from service.cli.options import (
     RedisOption,
     WeightsOption,
 )
+from service.cli.output import is_stdout, open_output, prepare_output
 from service.scorer import ScoreOptions, Scorer
 from service.scoring.notices import UNFITTED, batch_warnings
 from service.scoring.results import SampleResult
@@ -64,7 +66,7 @@ class Summary:
             **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
-    def print(self) -> None:
+    def print(self, console: Console) -> None:
         table = Table("response type", "rows", "lowest", "mean", "highest", box=None)
         for name, rewards in sorted(self.rewards.items()):
             figures = (min(rewards), fmean(rewards), max(rewards))
@@ -99,14 +101,15 @@ def score(
         allow_unfitted=allow_unfitted,
         redis_url=redis_url,
     )
+    prepare_output(out, file)
     rows = list(read_rows(file))
     summary = asyncio.run(_score(rows, settings, out, explain=explain))
     for warning in (*([UNFITTED] if summary.unfitted else []), *summary.warnings):
         errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     if json:
-        print_json({"rows": len(rows), "out": str(out), **summary.to_json()})
+        print_json({"rows": len(rows), "out": str(out), **summary.to_json()}, to_stderr=is_stdout(out))
     else:
-        summary.print()
+        summary.print(errors if is_stdout(out) else console)
 
 
 async def _score(rows: Sequence[Row], settings: Settings, out: Path, *, explain: bool) -> Summary:
@@ -120,8 +123,7 @@ async def _score(rows: Sequence[Row], settings: Settings, out: Path, *, explain:
         }
         summary.unfitted = snapshot.unfitted
         summary.warnings = batch_warnings(snapshot, [row.sample for row in rows])
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("wb") as lines, progress() as bar:
+        with open_output(out) as lines, progress() as bar:
             task = bar.add_task("scoring", total=len(rows))
             for chunk in chunks(rows):
                 await _score_chunk(service.scorer, chunk, lines, summary, explain=explain)

@@ -17,19 +17,20 @@ _MEANINGS: Final = {
     400: "No JSON, or a header with an unusable value",
     404: "Not found",
     405: "Method not allowed",
+    408: "The deadline passed before the body was here in full",
     409: "Policy, weights or grader are not the expected ones",
-    413: "Body, number of samples or a text beyond the limits",
+    413: "Body, number of samples or messages, or a text beyond the limits",
     415: "Not JSON, or compressed",
     422: "Not the shape of a request; under `strict` also a sample with an unusable value",
     429: "Too much work is queued; no completion of the request was accepted",
     500: "Unexpected error",
-    503: "Starting, or the grader is down",
+    503: "Starting, stopping while the body was being sent, or the grader is down",
 }
 _TIMEOUT: Final = {
     "name": TIMEOUT_HEADER,
     "in": "header",
     "required": False,
-    "description": "Milliseconds until the answer is wanted; what is not graded by then is invalid.",
+    "description": "Milliseconds until the answer is wanted, the body included; what is not graded then is invalid.",
     "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_TIMEOUT_MS},
 }
 

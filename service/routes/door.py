@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from service.errors import ClientDisconnected, InvalidHeader, TooLarge, UnsupportedMedia
+from service.errors import ClientDisconnected, InvalidHeader, NotReady, RequestTimeout, TooLarge, UnsupportedMedia
+from service.lifecycle import Lifecycle
 
 TIMEOUT_HEADER: Final = "X-Request-Timeout-Ms"
 LONGEST_TIMEOUT_MS: Final = 86_400_000
@@ -20,24 +22,40 @@ LONGEST_TIMEOUT_MS: Final = 86_400_000
 _NDJSON: Final = "application/x-ndjson"
 # A request that the caches answer is over before this; watching it would cost more than answering.
 _WATCH_AFTER_SECONDS: Final = 0.02
+# A deadline of milliseconds is about grading (what the caches have): a body that is on its way is still read.
+_LEAST_BODY_SECONDS: Final = 1.0
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body, never more of it in memory than is allowed. Raises `UnsupportedMedia`, `TooLarge`."""
+async def read_body(request: Request, max_bytes: int, deadline: float, lifecycle: Lifecycle) -> bytes:
+    """The body, never more of it in memory than is allowed.
+
+    Raises `UnsupportedMedia`, `TooLarge`, `RequestTimeout` past the deadline (monotonic seconds; a second is always
+    given), and `NotReady` where the server stops first.
+    """
     _require_json(request)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise _too_large(max_bytes)
-    chunks: list[bytes] = []
-    size = 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
-            chunks.append(chunk)
+        async with asyncio.timeout(max(deadline - time.monotonic(), _LEAST_BODY_SECONDS)) as timeout:
+            with lifecycle.reading(timeout):
+                return await _received(request, max_bytes)
+    except TimeoutError:
+        if lifecycle.stopped_reading:
+            raise NotReady("the service is stopping and the body was not here in full") from None
+        raise RequestTimeout("the deadline passed before the body was here in full", TIMEOUT_HEADER) from None
     except ClientDisconnect:
         raise ClientDisconnected("the client went away while it sent the body") from None
+
+
+async def _received(request: Request, max_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        chunks.append(chunk)
     return b"".join(chunks)
 
 
@@ -46,6 +64,7 @@ def deadline_of(request: Request, default_seconds: float) -> float:
     given = request.headers.get(TIMEOUT_HEADER)
     if given is None:
         return time.monotonic() + default_seconds
+    given = given.strip(" \t")
     if not (given.isascii() and given.isdecimal() and len(given) <= len(str(LONGEST_TIMEOUT_MS))):
         raise _bad_timeout()
     milliseconds = int(given)
@@ -56,7 +75,20 @@ def deadline_of(request: Request, default_seconds: float) -> float:
 
 def wants_lines(request: Request) -> bool:
     """Whether the reply is to be NDJSON."""
-    return _NDJSON in request.headers.get("accept", "")
+    qualities = _qualities(request.headers.getlist("accept"))
+    lines = qualities.get(_NDJSON, 0.0)
+    return lines > 0 and lines >= qualities.get("application/json", 0.0)
+
+
+def _qualities(accept: list[str]) -> dict[str, float]:
+    """Media type -> its q (RFC 9110, 12.5.1): 1 where none is given, 0 where it is no number."""
+    qualities = {}
+    for entry in ",".join(accept).lower().split(","):
+        media, *parameters = (part.strip() for part in entry.split(";"))
+        given = [value.strip() for name, _, value in (p.partition("=") for p in parameters) if name.strip() == "q"]
+        usable = not given or re.fullmatch(r"[01](\.\d{0,3})?", given[0], re.ASCII)
+        qualities[media] = (float(given[0]) if given else 1.0) if usable else 0.0
+    return qualities
 
 
 @contextmanager

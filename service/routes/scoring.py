@@ -25,12 +25,12 @@ from service.scoring.results import SampleResult
 from service.wire.parsing import parse_request
 from service.wire.replies import GradesReply, RewardsReply, end_line, grades_reply, result_lines, rewards_reply
 from service.wire.requests import GradesRequest, RewardsRequest
-from service.wire.samples import check_count, check_texts, to_samples
+from service.wire.samples import check_count, check_messages, check_texts, to_samples
 
 R = TypeVar("R", bound=GradesRequest)
 
 NDJSON: Final = "application/x-ndjson"
-_ERRORS: Final = errors(400, 405, 409, 413, 415, 422, 429, 500, 503)
+_ERRORS: Final = errors(400, 405, 408, 409, 413, 415, 422, 429, 500, 503)
 
 log = logger(__name__)
 
@@ -65,13 +65,14 @@ async def _read(service: Service, request: Request, model: type[R]) -> tuple[lis
     settings = service.settings
     service.lifecycle.require_started()
     deadline = deadline_of(request, settings.default_timeout_seconds)
-    body = await read_body(request, settings.max_body_bytes)
+    body = await read_body(request, settings.max_body_bytes, deadline, service.lifecycle)
     parsed = parse_request(model, body)
     envelope = parsed.request
     request.state.access = {"samples": len(envelope.samples)}
     if envelope.run is not None:
         request.state.access["run"] = envelope.run
     check_count(envelope, settings.max_samples)
+    check_messages(envelope, settings.max_messages, settings.max_request_messages)
     samples = to_samples(parsed)
     check_texts(samples, len(body), settings.max_text_characters)
     expect = envelope.expect

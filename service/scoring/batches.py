@@ -18,7 +18,7 @@ from models.reasoning import answer_view, full_view
 from models.reward import Snapshot
 from models.samples import Sample
 from service.errors import InvalidSample
-from service.scoring.inference import infer_response_types
+from service.scoring.inference import answered, infer_response_types
 from service.scoring.plans import Plan, Plans
 from service.scoring.problems import (
     MISSING_BASE_REWARD,
@@ -127,7 +127,7 @@ class Batch:
             gathered: dict[int, list[Graded | None]] = {}
             async for part in parts:
                 for task, graded in part:
-                    self.grades += len(graded.answers)
+                    self.grades += answered(graded)
                     self.cached_grades += graded.cached
                     position, sample, plan, _ = owner = owners[task]
                     whole = graded if len(plan.asked) == 1 else _gather(gathered, owner, graded)

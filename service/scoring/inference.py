@@ -61,7 +61,7 @@ async def infer_response_types(
     graded = await grader.grade(tasks, deadline) if tasks else []
     answers = [_inferred(grades, snapshot, categories) for grades in graded]
     by_prompt = [_NOT_TEXT if place is None else answers[place] for place in places]
-    return Inference(by_prompt, sum(len(g.answers) for g in graded), sum(g.cached for g in graded))
+    return Inference(by_prompt, sum(map(answered, graded)), sum(g.cached for g in graded))
 
 
 _NOT_TEXT: Final = Inferred(
@@ -88,3 +88,10 @@ def _inferred(graded: Graded, snapshot: Snapshot, categories: Sequence[ContentCa
         )
         return Inferred(None, Problem(AMBIGUOUS_RESPONSE_TYPE, detail, "response_type"), cached)
     return Inferred(categories[best].response_type if claimed else policy.default_response_type, None, cached)
+
+
+def answered(graded: Graded) -> int:
+    """Propositions that the grader gave an answer to; none that a deadline or an outage left open."""
+    if graded.cached == len(graded.answers):
+        return graded.cached
+    return sum(not (isinstance(answer, Unscorable) and answer.transient) for answer in graded.answers)

@@ -90,6 +90,7 @@ class Rewarder:
                 work.cached,
                 propositions,
                 contributions,
+                kind.offset if self._explain else None,
             )
             for work, reward, rbr, best, p_C, values, (propositions, contributions) in rows
         ]
@@ -137,6 +138,7 @@ class Rewarder:
                 cached=work.cached,
                 propositions={} if self._explain else None,
                 contributions={} if self._explain else None,
+                offset=0.0 if self._explain else None,
             )
             for row, work in enumerate(works)
         ]

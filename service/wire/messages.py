@@ -6,12 +6,16 @@ sample by sample.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 from typing_extensions import TypeAliasType
 
 STRICT = ConfigDict(extra="forbid", strict=True)
+
+# The parser stops here, whatever the settings allow: a list beyond it costs no more than its JSON.
+MOST_MESSAGES: Final = 16_384
+MOST_PIECES: Final = 1024  # content parts, or tool calls, of one message
 
 
 class FunctionIn(BaseModel):
@@ -44,8 +48,8 @@ class PartIn(BaseModel):
 
 # A broken list is refused at its first fault: a report of all of them could be far larger than the request.
 # An alias and not a bare Annotated, because FailFast has no hash, which unions need on Python 3.11.
-ToolCalls = TypeAliasType("ToolCalls", Annotated[list[ToolCallIn], FailFast()])
-Parts = TypeAliasType("Parts", Annotated[list[PartIn], FailFast()])
+ToolCalls = TypeAliasType("ToolCalls", Annotated[list[ToolCallIn], Field(max_length=MOST_PIECES), FailFast()])
+Parts = TypeAliasType("Parts", Annotated[list[PartIn], Field(max_length=MOST_PIECES), FailFast()])
 
 
 class MessageIn(BaseModel):
@@ -57,8 +61,15 @@ class MessageIn(BaseModel):
     content: str | Parts | None = None
     name: str | None = None
     tool_calls: ToolCalls | None = None
+    # What OpenAI's clients write into messages that they dump; none of it changes a reward.
+    refusal: Any = Field(default=None, description="Accepted and passed over.")
+    reasoning_content: Any = Field(default=None, description="Accepted and passed over; see `reasoning`.")
+    reasoning: Any = Field(default=None, description="Accepted and passed over; see the sample's `reasoning`.")
+    function_call: Any = Field(default=None, description="Accepted and passed over.")
+    audio: Any = Field(default=None, description="Accepted and passed over.")
+    annotations: Any = Field(default=None, description="Accepted and passed over.")
     tool_call_id: str | None = Field(default=None, description="Accepted and passed over.")
 
 
-Messages = TypeAliasType("Messages", Annotated[list[MessageIn], FailFast()])
+Messages = TypeAliasType("Messages", Annotated[list[MessageIn], Field(max_length=MOST_MESSAGES), FailFast()])
 Text = str | Messages

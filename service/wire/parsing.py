@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service.errors import InvalidJSON, InvalidRequest
+from service.errors import InvalidJSON, InvalidRequest, TooLarge
 from service.wire.requests import GradesRequest
 
 R = TypeVar("R", bound=GradesRequest)
@@ -36,11 +36,11 @@ class Parsed(Generic[R_co]):
 
 
 def parse_request(model: type[R], body: bytes) -> Parsed[R]:
-    """Raises `InvalidJSON`, or `InvalidRequest` with the path of the field at fault (``samples.3.prompt``)."""
+    """Raises `InvalidJSON`, or `InvalidRequest` or `TooLarge` with the field at fault (``samples.3.prompt``)."""
     try:
         return Parsed(model.model_validate_json(body), {})
     except ValidationError as error:
-        if error.error_count() > 1 or error.errors(include_url=False)[0]["type"] != "json_invalid":
+        if error.error_count() > 1 or error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
             raise _refusal(error) from None
     return _parse_again(model, body)
 
@@ -54,7 +54,7 @@ def _parse_again(model: type[R], body: bytes) -> Parsed[R]:
     try:
         return Parsed(model.model_validate_json(text), unclean)
     except ValidationError as error:
-        if error.errors(include_url=False)[0]["type"] == "json_invalid":
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
             raise InvalidJSON("the body is nested too deeply") from None
         raise _refusal(error) from None
 
@@ -125,15 +125,19 @@ def _cleaned_text(text: str, path: str, places: list[str]) -> str:
 # What is wrong with the shape
 
 
-def _refusal(error: ValidationError) -> InvalidRequest:
+def _refusal(error: ValidationError) -> InvalidRequest | TooLarge:
     """The deepest error: a union reports one for each form that it allows, and the deepest form is what was meant."""
     if error.error_count() > _MOST_ERRORS:
         return InvalidRequest(f"the body has {error.error_count():,} faults; it is no request for rewards")
     errors = error.errors(include_url=False, include_input=False)
     places = [_place(details) for details in errors]
     deepest = max(places, key=len)
+    field = shortened(".".join(deepest)) or None
+    for details, place in zip(errors, places, strict=True):
+        if details["type"] == "too_long" and place == deepest:
+            return TooLarge(f"at most {details['ctx']['max_length']:,} items in a list", field)
     messages = dict.fromkeys(_message(d) for d, place in zip(errors, places, strict=True) if place == deepest)
-    return InvalidRequest(", or ".join(messages), shortened(".".join(deepest)) or None)
+    return InvalidRequest(", or ".join(messages), field)
 
 
 def _place(details: ErrorDetails) -> tuple[str, ...]:

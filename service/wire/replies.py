@@ -66,7 +66,10 @@ class ResultOut(BaseModel):
     truncated: bool
     cached: bool
     propositions: dict[str, PropositionOut | None] | None = Field(default=None, description="Under `explain`.")
-    contributions: dict[str, float] | None = Field(default=None, description="Under `explain`.")
+    contributions: dict[str, float] | None = Field(
+        default=None, description="Under `explain`: with `offset` they sum to `rbr_reward`."
+    )
+    offset: float | None = Field(default=None, description="Under `explain`: the response type's; null where invalid.")
 
 
 class GradesResultOut(BaseModel):
@@ -177,6 +180,7 @@ def result_document(result: SampleResult) -> dict[str, Any]:
     if result.propositions is not None:
         document["propositions"] = _grade_documents(result.propositions)
         document["contributions"] = result.contributions
+        document["offset"] = result.offset
     return document
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 from grader.grades import INVALID_TEXT
+from models.chat_json import arguments_text
 from models.conversations import Conversation, Message, ToolCall
 from models.policy import normalise_name
 from models.samples import Sample
@@ -17,6 +17,7 @@ from service.wire.messages import MessageIn, PartIn, ToolCallIn
 from service.wire.parsing import Parsed, shortened
 from service.wire.requests import GradesRequest, SampleIn
 
+_PASSED_OVER: Final = frozenset({"annotations", "cache_control"})  # of a text part, as OpenAI's clients write it
 _NO_COSTS: Final[Mapping[str, float]] = {}
 # No text is longer than the JSON that it came in, but arguments that came parsed: 1e15 is written 1000000000000000.0.
 _GROWTH: Final = 4
@@ -41,6 +42,33 @@ def check_count(request: GradesRequest, max_samples: int) -> None:
     """Raises `TooLarge`."""
     if len(request.samples) > max_samples:
         raise TooLarge(f"{len(request.samples):,} samples; at most {max_samples:,} a request", "samples")
+
+
+def check_messages(request: GradesRequest, max_messages: int, max_request_messages: int) -> None:
+    """Raises `TooLarge` with the conversation that is too long, or the one at which the request is.
+
+    Content parts and tool calls cost what messages cost, and count as such in the request's sum.
+    """
+    total = 0
+    for index, item in enumerate(request.samples):
+        for field, text in (("prompt", item.prompt), ("completion", item.completion)):
+            if isinstance(text, str):
+                continue
+            if len(text) > max_messages:
+                raise TooLarge(
+                    f"{len(text):,} messages; at most {max_messages:,} a conversation", f"samples.{index}.{field}"
+                )
+            total += sum(map(_pieces, text))
+            if total > max_request_messages:
+                raise TooLarge(
+                    f"more than {max_request_messages:,} messages, content parts and tool calls in one request",
+                    f"samples.{index}.{field}",
+                )
+
+
+def _pieces(message: MessageIn) -> int:
+    parts = len(message.content) if isinstance(message.content, list) else 0
+    return 1 + parts + len(message.tool_calls or ())
 
 
 def check_texts(samples: Sequence[Sample | BadSample], body_bytes: int, max_text_characters: int) -> None:
@@ -105,15 +133,16 @@ def _joined(parts: list[PartIn], place: str) -> str:
             raise _UnsupportedPartError(f"{place}.{index}")
         if part.text is None:
             raise InvalidRequest("missing", f"{place}.{index}.text")
-        if part.model_extra:
-            raise InvalidRequest("unknown field", shortened(f"{place}.{index}.{next(iter(part.model_extra))}"))
+        for name in part.model_extra or ():
+            if name not in _PASSED_OVER:
+                raise InvalidRequest("unknown field", shortened(f"{place}.{index}.{name}"))
         texts.append(part.text)
     return "".join(texts)
 
 
 def _tool_call(call: ToolCallIn) -> ToolCall:
     arguments = call.function.arguments
-    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    written = arguments if isinstance(arguments, str) else arguments_text(arguments)
     return ToolCall(call.function.name, written, call.id or "")
 
 

@@ -12,8 +12,9 @@ def test_every_role_of_the_chat_api_is_read(role: str):
     assert message_from_json({"role": role, "content": "x"}, "m") == Message(role, "x")
 
 
-def test_null_content_is_empty():
-    assert message_from_json({"role": "assistant", "content": None}, "m").content == ""
+@pytest.mark.parametrize("message", [{"role": "assistant", "content": None}, {"role": "assistant"}])
+def test_null_content_and_none_are_empty(message: dict[str, object]):
+    assert message_from_json(message, "m") == Message("assistant", "")
 
 
 def test_text_parts_are_joined():

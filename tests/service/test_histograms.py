@@ -56,6 +56,15 @@ def test_arrays_count_as_single_observations_do(blocks: list[np.ndarray]) -> Non
     assert np.allclose([ours[key] for key in ours], [theirs[key] for key in ours])
 
 
+def test_finite_values_may_add_up_to_infinity() -> None:
+    table = HistogramTable("h", "h", ["name"], BUCKETS)
+    table.add([("a",)], np.full((3, 1), 1.5e308))
+    table.add([("a",)], np.full((1, 1), 1.0))
+    counted = samples_of(_One(table))
+    assert counted["h_count", (("name", "a"),)] == 4
+    assert counted["h_running_sum", (("name", "a"),)] == np.inf
+
+
 def test_counters_add_up_by_label() -> None:
     table = CounterTable("c", "c", ["name"])
     table.add(("a",), 2)

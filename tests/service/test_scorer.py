@@ -418,10 +418,11 @@ async def test_the_beginning_of_a_graders_name_is_not_that_grader() -> None:
 # Explaining, streaming, grades
 
 
-async def test_explaining_grades_everything_and_contributions_make_the_rule_reward() -> None:
+async def test_explaining_grades_everything_and_contributions_with_the_offset_make_the_rule_reward() -> None:
     result = await score_one(make_service(), sample("APOLOGY", response_type="refuse"), explain=True)
     assert result.contributions is not None
-    assert result.rbr_reward == pytest.approx(sum(result.contributions.values()) + 0.5)
+    assert result.rbr_reward == pytest.approx(sum(result.contributions.values()) + (result.offset or 0.0), abs=1e-12)
+    assert result.offset == 0.5
     assert result.propositions is not None
     assert list(result.propositions) == ["apology", "disallowed", "scheming"]
     apology = result.propositions["apology"]

@@ -149,6 +149,36 @@ async def test_half_a_body_harms_nobody() -> None:
         assert (await client.get("/health")).status_code == 200
 
 
+HALF = b"POST /v1/rewards HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n%s\r\n{"
+
+
+async def test_a_body_that_never_ends_is_given_up_at_the_deadline() -> None:
+    async with live() as (server, client):
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(HALF % b"X-Request-Timeout-Ms: 50\r\n")
+        head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert json.loads(body)["error"]["type"] == "request_timeout"
+        writer.close()
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_a_body_that_is_still_being_sent_does_not_hold_the_server_up(caplog: pytest.LogCaptureFixture) -> None:
+    async with live(drain_delay_seconds=0.2) as (server, client):
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(HALF % b"")
+        await until(lambda: server.service.lifecycle._reads)
+        server.handle_exit(signal.SIGTERM, None)
+        await until(lambda: server.service.draining)
+        assert (await client.post("/v1/rewards", json=batch(one()))).status_code == 200
+        assert server.service.lifecycle._reads
+        reply = await asyncio.wait_for(reader.read(), 5)
+        assert reply.startswith(b"HTTP/1.1 503 ")
+        assert b"not_ready" in reply
+        writer.close()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_a_fault_that_is_final_stops_the_server_with_its_message() -> None:
     stale = weights_of(make_service().policy)
     stale = type(stale)(**{**stale.__dict__, "grader_identity": "another"})

@@ -34,6 +34,13 @@ def test_variables_are_read_and_given_options_stand_above_them(monkeypatch: pyte
         ("RBR_GRADER_LABEL_MASS_FLOOR", "1.5"),
         ("RBR_DEFAULT_TIMEOUT_SECONDS", "-1"),
         ("RBR_CACHE_TTL_SECONDS", "nan"),
+        ("RBR_CACHE_TTL_SECONDS", "inf"),
+        ("RBR_CACHE_TTL_SECONDS", "1e300"),
+        ("RBR_DRAIN_SECONDS", "inf"),
+        ("RBR_DRAIN_SECONDS", "nan"),
+        ("RBR_DRAIN_DELAY_SECONDS", "inf"),
+        ("RBR_REDIS_TIMEOUT_SECONDS", "inf"),
+        ("RBR_GRADER_TIMEOUT_SECONDS", "inf"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable_and_not_the_value(

@@ -30,6 +30,7 @@ def test_a_base_reward_on_another_scale_warns():
     like_the_fit_S = 1.0 + 2.0 * np.random.default_rng(0).normal(size=64)
     assert base_scale_warning(FITTED, like_the_fit_S) is None
     assert "refit or rescale" in (base_scale_warning(FITTED, like_the_fit_S * 10) or "")
+    assert "refit or rescale" in (base_scale_warning(FITTED, np.full(64, 1.5e308)) or "")
     assert "mean 101" in (base_scale_warning(FITTED, like_the_fit_S - like_the_fit_S.mean() + 101) or "")
 
 

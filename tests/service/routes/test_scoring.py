@@ -78,6 +78,7 @@ async def test_explained_results_show_every_proposition_and_contribution() -> No
     assert result.propositions["disallowed"].p_yes == pytest.approx(P_YES)
     assert result.contributions is not None
     assert result.contributions["disallowed"] == pytest.approx(-4 * P_YES)
+    assert result.offset == 0.5
 
 
 async def test_grades_are_the_propositions_alone() -> None:
@@ -152,6 +153,9 @@ async def test_json_without_a_content_type_is_read() -> None:
 
 # Limits
 
+USER = {"role": "user", "content": "x"}
+TEXT = {"type": "text", "text": "x"}
+
 
 def call(name: str, arguments: Any) -> dict[str, Any]:
     return {"role": "assistant", "tool_calls": [{"function": {"name": name, "arguments": arguments}}]}
@@ -181,12 +185,31 @@ def call(name: str, arguments: Any) -> dict[str, Any]:
         (batch(one(completion=[call("f" * 101, "")])), {"max_text_characters": 100}, "samples.0.completion"),  # type: ignore[arg-type]
         (batch(one(completion=[call("f", "x" * 100)])), {"max_text_characters": 100}, "samples.0.completion"),  # type: ignore[arg-type]
         (
-            batch(one(completion=[call("f", {"x": ["y"] * 20})])),  # type: ignore[arg-type]
+            batch(one(completion=[call("f", {"x": ["y"] * 30})])),  # type: ignore[arg-type]
             {"max_text_characters": 100},
             "samples.0.completion",
         ),
         (batch(one(completion=[call("f", {"x": [1e15] * 9})])), {"max_text_characters": 150}, "samples.0.completion"),  # type: ignore[arg-type]
         (batch(*[one()] * 3), {"max_body_bytes": 50}, None),
+        (batch(one(prompt=[USER] * 3)), {"max_messages": 2}, "samples.0.prompt"),  # type: ignore[arg-type]
+        (batch(one(), one(completion=[USER] * 1025)), {}, "samples.1.completion"),  # type: ignore[arg-type]
+        (batch(one(prompt=[USER] * 20_000)), {"max_messages": 16_384}, "samples.0.prompt"),  # type: ignore[arg-type]
+        (batch(*[one(prompt=[USER] * 2)] * 3), {"max_request_messages": 5}, "samples.2.prompt"),  # type: ignore[arg-type]
+        (
+            batch(one(prompt=[{"role": "user", "content": [TEXT] * 1025}])),  # type: ignore[arg-type]
+            {},
+            "samples.0.prompt.0.content",
+        ),
+        (
+            batch(one(prompt=[{"role": "user", "content": [TEXT] * 9}])),  # type: ignore[arg-type]
+            {"max_request_messages": 9},
+            "samples.0.prompt",
+        ),
+        (
+            batch(one(completion=[{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}] * 1025}])),  # type: ignore[arg-type]
+            {},
+            "samples.0.completion.0.tool_calls",
+        ),
     ],
 )
 async def test_beyond_a_limit_is_too_large_and_names_the_field(
@@ -252,8 +275,9 @@ async def test_past_the_deadline_slow_samples_are_invalid_and_the_others_scored(
     headers: dict[str, str], settings: dict[str, Any]
 ) -> None:
     document = batch(one(completion="quick", response_type="comply"), one(completion="SLOW", response_type="comply"))
-    results = (await post(document, headers=headers, **settings)).json()["results"]
-    assert results[1]["reason"] == DEADLINE_EXCEEDED
+    reply = (await post(document, headers=headers, **settings)).json()
+    assert reply["results"][1]["reason"] == DEADLINE_EXCEEDED
+    assert reply["usage"]["grades"] <= 3, "grades that were never made are not counted"
 
 
 # NDJSON
@@ -274,6 +298,21 @@ async def test_lines_are_the_results_and_a_summary() -> None:
     assert summary.usage.valid == 2
     by_index = {line.pop("index"): line for line in lines}
     assert [by_index[i]["reward"] for i in range(3)] == whole["rewards"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "lines"),
+    [
+        ("application/x-ndjson;q=0, application/json", False),
+        ("application/json, application/x-ndjson;q=0.5", False),
+        ("application/json;q=0.5, application/x-ndjson", True),
+        ("Application/X-NDJSON ; Q=0.1, */*", True),
+        ("application/x-ndjson;q=many", False),
+    ],
+)
+async def test_lines_are_sent_to_who_prefers_them(accept: str, lines: bool) -> None:
+    reply = await post(batch(), headers={"Accept": accept, "X-Request-Timeout-Ms": b"500 "})
+    assert (reply.status_code, "ndjson" in reply.headers["content-type"]) == (200, lines)
 
 
 async def test_an_empty_batch_is_streamed_as_its_summary() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.rows import read_rows
+from models.samples import Sample
 from service.errors import InvalidJSON, InvalidRequest, ServiceError
 from service.wire.parsing import Parsed, parse_request
 from service.wire.requests import RewardsRequest
@@ -186,8 +189,48 @@ def test_messages_become_conversations_with_text_parts_joined_and_null_empty() -
     )
     assert [message.content for message in sample.prompt] == ["Be brief.", "ab"]
     assert sample.completion[0].content == ""
-    assert sample.completion[0].tool_calls[0].arguments == '{"x": 1}'
+    assert sample.completion[0].tool_calls[0].arguments == '{"x":1}'
     assert sample.response_type == "hard_refuse"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"q": "café", "a": [1, 2.5, {"z": None}]},
+        {},
+        {"n": 1e15, "big": 10**30, "line": "\n\u2028"},
+        '{"q":  "as sent"}',
+    ],
+)
+def test_a_tool_call_is_the_same_message_in_a_request_and_in_a_file(arguments: Any, tmp_path: Path) -> None:
+    """Its text is graded and is the cache key, so a space more would be another reward."""
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    sample = {"prompt": "Hello?", "completion": [{"role": "assistant", "tool_calls": [call]}]}
+    (sent,) = to_samples(parse({"samples": [sample]}))
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(sample), encoding="utf-8")
+    (row,) = read_rows(file)
+    assert isinstance(sent, Sample)
+    assert sent.completion == row.sample.completion
+
+
+def test_what_a_client_dumps_with_a_message_is_passed_over() -> None:
+    dumped = dict.fromkeys(["refusal", "reasoning_content", "function_call", "audio", "annotations"])
+    part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    plain, same = to_samples(
+        parse(
+            {
+                "samples": [
+                    {"prompt": "x", "completion": "y"},
+                    {
+                        "prompt": [{"role": "user", "content": [part]}],
+                        "completion": [{"role": "assistant", "content": "y", **dumped}],
+                    },
+                ]
+            }
+        )
+    )
+    assert plain == same
 
 
 def test_a_part_that_is_no_text_is_a_fault_of_its_sample() -> None:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from models.errors import RBRError
+from models.files import write_whole
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_file_is_made_or_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    write_whole(file, b"one")
+    file.chmod(0o600)
+    write_whole(file, b"two")
+    assert file.read_bytes() == b"two"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symlink_stays_and_its_target_is_written(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "target", tmp_path / "link"
+    if there:
+        target.write_bytes(b"old")
+    link.symlink_to(target)
+    write_whole(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path) == ["folder", "link"]
+    assert names(tmp_path / "folder") == ["target"]
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    write_whole(pipe, b"content")
+    reader.join()
+    assert read == [b"content"]
+    assert pipe.is_fifo()
+
+
+def test_a_device_stays_a_device(tmp_path: Path) -> None:
+    """Through a link, so that a mistake would cost the link and not the device."""
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(full, b"content")
+    assert full.is_char_device()
+    assert names(tmp_path) == ["full"]
+
+
+def test_a_directory_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(RBRError, match="is a directory; give the path of a file in it"):
+        write_whole(tmp_path, b"")
+    assert names(tmp_path) == []
+
+
+def test_a_failure_leaves_what_stood_there_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        write_whole(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
