@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from models.errors import RowError
+
 Vector = NDArray[np.float64]
 Folds = NDArray[np.intp]
 
@@ -20,20 +22,29 @@ _CONVERGED: Final = 1e-8
 _UNCHANGED: Final = np.array([1.0, 0.0])
 
 
-def family(group: str) -> str:
-    """Groups named ``family/...`` belong together: variants of one prompt."""
-    return group.partition("/")[0]
+def units(groups: Sequence[str], folds: int) -> list[str]:
+    """What may not be parted, a name a row: families, of groups named ``family/...`` (the corpus names wordings so), or
+    the groups themselves where there are fewer families than folds. Raises `RowError` where those are too few too.
+    """
+    families = [group.partition("/")[0] for group in groups]
+    for names in (families, list(groups)):
+        if len(set(names)) >= folds:
+            return names
+    raise RowError(
+        f"group: {len(set(groups))} different prompts are too few for {folds} folds; give rows of at least {folds}",
+        "group",
+    )
 
 
 def deal_folds(groups: Sequence[str], seed: int, folds: int) -> Folds:
-    """Whole families dealt out in an order that depends on the seed alone."""
+    """Whole `units` dealt out in an order that depends on the seed alone."""
 
     def drawn(name: str) -> tuple[int, str]:
         return crc32(f"{seed}/{name}".encode("utf-8", "surrogatepass")), name
 
-    families = [family(group) for group in groups]
-    place = {name: index % folds for index, name in enumerate(sorted(set(families), key=drawn))}
-    return np.array([place[name] for name in families], dtype=np.intp)
+    names = units(groups, folds)
+    place = {name: index % folds for index, name in enumerate(sorted(set(names), key=drawn))}
+    return np.array([place[name] for name in names], dtype=np.intp)
 
 
 def platt(scores_S: Vector, p_yes_S: Vector) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from grader.backends.embedded.features import RELATIONS, FeatureSettings, Floats, Text, features
 from grader.backends.embedded.heads import LOGIT_LIMIT, Heads, standardise
-from grader.held_out import Folds, calibrated_apart, deal_folds, family, platt, shift
+from grader.held_out import Folds, calibrated_apart, deal_folds, platt, shift, units
 from grader.linear_regression import fit_linear, one_thread, require_sklearn
 from grader.sharing import fit_sharing
 from models.evaluate.judgements import Judgements, number_groups
@@ -92,7 +92,7 @@ def fit_heads(
     start_D_H, start_H = _start(prior, examples.names, rows_S_D.shape[1])
     prior_S_H = None if prior is None else rows_S_D @ start_D_H + start_H
     gram_S_S = (rows_S_D @ rows_S_D.T).toarray() if len(examples.texts) <= FEW_ROWS else None
-    group_S = number_groups([family(group) for group in examples.groups])
+    group_S = number_groups(units(examples.groups, folds))
     design = _Design(rows_S_D, prior_S_H, examples.p_yes_S_H, group_S, gram_S_S)
 
     fold_S = deal_folds(examples.groups, seed, folds)

@@ -34,7 +34,7 @@ from service.cli.options import PolicyOption
 def distill(
     file: Annotated[Path, typer.Argument(help="Gold rows or recorded grades (JSONL).")],
     out: Annotated[Path | None, typer.Option(help="Folder to write the artifact to.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same heads.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same heads.")] = 0,
     *,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Do not start from the shipped heads; for many rows of your own.")

@@ -36,7 +36,7 @@ from service.cli import evaluation_tables as tables
 from service.cli.calibration_plots import draw_reliability, require_matplotlib
 from service.cli.console import JsonOption, print_json, progress
 from service.cli.grading import sample_problem
-from service.cli.options import GraderOption, PolicyOption, RedisOption
+from service.cli.options import CascadeOption, GraderOption, PolicyOption, RedisOption
 from service.cli.response_types import ResponseTypes, measure_response_types
 from service.settings import Settings, load_settings
 
@@ -87,13 +87,14 @@ def grader(  # noqa: PLR0917 - Typer makes options of them; nobody calls it by p
         int, typer.Option(min=100, help="Bootstrap resamples; raising it steadies intervals and p-values.")
     ] = 2000,
     redis_url: RedisOption = None,
+    cascade: CascadeOption = None,
     *,
     json: JsonOption = False,
 ) -> None:
     """Agreement of a grader with labels: AUROC, accuracy, Brier score, calibration error and kappa, with intervals."""
     if plots is not None:
         require_matplotlib()
-    settings = load_settings(policy=policy, grader=grader, redis_url=redis_url)
+    settings = load_settings(policy=policy, grader=grader, cascade=cascade, redis_url=redis_url)
     against = _against(settings, against_grader, against_policy)
     rows = list(read_rows(gold))
     if not rows:

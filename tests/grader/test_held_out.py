@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from grader.held_out import calibrated_apart, deal_folds, platt, shift
+from grader.held_out import calibrated_apart, deal_folds, platt, shift, units
+from models.errors import RowError
 
 
-@given(st.lists(st.text("ab/1", max_size=5), min_size=1, max_size=40), st.integers(0, 3))
-def test_a_family_is_in_one_fold_and_folds_are_even(groups, seed):
-    fold = deal_folds(groups, seed, 3)
-    families = [group.partition("/")[0] for group in groups]
-    assert len(set(zip(families, fold.tolist(), strict=True))) == len(set(families))
-    sizes = [len({f for f, place in zip(families, fold, strict=True) if place == k}) for k in range(3)]
+@given(st.lists(st.text("abcd/1", max_size=5), min_size=1, max_size=40), st.integers(0, 3))
+def test_what_may_not_be_parted_is_in_one_fold_and_folds_are_even(groups, seed):
+    assume(len(set(groups)) >= 3)
+    fold, names = deal_folds(groups, seed, 3), units(groups, 3)
+    assert len(set(zip(names, fold.tolist(), strict=True))) == len(set(names))
+    sizes = [len({name for name, place in zip(names, fold, strict=True) if place == k}) for k in range(3)]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_families_are_kept_together_where_there_are_enough():
+    assert units(["a/1", "a/2", "b/1", "c"], 3) == ["a", "a", "b", "c"]
+
+
+def test_groups_of_one_family_are_dealt_one_by_one():
+    """Groups that happen to share a folder-like name are no reason to have a single fold, and heads of no rows."""
+    assert len(set(deal_folds([f"train/{i}" for i in range(20)], 0, 5).tolist())) == 5
+
+
+def test_fewer_prompts_than_folds_are_refused():
+    with pytest.raises(RowError, match="too few for 5 folds"):
+        deal_folds(["one"] * 60, 0, 5)
 
 
 def test_the_calibration_that_made_the_labels_is_found():
