@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from models.conversations import Conversation, Message, ToolCall
-from models.errors import RowError
+from models.errors import RowError, UnsupportedContent
 
 ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 
@@ -64,7 +64,9 @@ def _text_part(part: object, field: str) -> str:
     if isinstance(part, Mapping) and part.get("type") == "text":
         return _text(part.get("text"), f"{field}.text")
     kind = _shown(part.get("type")) if isinstance(part, Mapping) else _kind(part)
-    raise RowError(f'{field}: only text parts ({{"type": "text", "text": "..."}}) can be graded, got {kind}', field)
+    shape = '{"type": "text", "text": "..."}'
+    fault = UnsupportedContent if isinstance(part, Mapping) and isinstance(part.get("type"), str) else RowError
+    raise fault(f"{field}: only text parts ({shape}) can be graded, got {kind}", field)
 
 
 def _tool_calls(value: object, field: str) -> tuple[ToolCall, ...]:

@@ -5,6 +5,7 @@
     ├── WeightsError            a weights file that cannot be read
     │   └── UnfittedWeights     weights that were not fitted to this policy's rules or to this grader
     ├── RowError                a line of a data file that is not a row
+    │   └── UnsupportedContent  a row with a part that is no text, such as an image
     ├── FitError                comparisons from which no weights can be fitted
     └── EvaluationError         labels and answers from which nothing can be measured
 
@@ -58,6 +59,10 @@ class UnfittedWeights(WeightsError):
 
 class RowError(RBRError):
     """A line of a data file is not a row of the expected form."""
+
+
+class UnsupportedContent(RowError):
+    """A message holds a part that is no text."""
 
 
 class FitError(RBRError):

@@ -75,23 +75,24 @@ def read_lines(path: str | Path) -> Iterator[Line]:
         raise RowError(f"{place}: cannot be read ({error.strerror}); give the path of a JSONL file") from error
 
 
-def row_of_line(line: Line, *, finite: bool = True) -> Row:
-    """Its row; `RowError` names the file and the line. ``finite``: see `row_from_json`."""
+def row_of_line(line: Line, *, strict: bool = True) -> Row:
+    """Its row; `RowError` names the file and the line. ``strict``: see `row_from_json`."""
     try:
-        return replace(row_from_json(line.value, finite=finite), line=line.number)
+        return replace(row_from_json(line.value, strict=strict), line=line.number)
     except RowError as error:
         raise type(error)(f"{line.place}: {error.message}", error.field) from None
 
 
-def row_from_json(value: object, *, finite: bool = True) -> Row:
+def row_from_json(value: object, *, strict: bool = True) -> Row:
     """One parsed row. `RowError` names the field at fault; the group of a row without one is a digest of its prompt.
 
-    ``finite=False`` lets base rewards and costs be NaN or infinite, for who answers each row on its own.
+    ``strict=False`` passes base rewards and costs that are not finite, and a prompt without messages: for who gives
+    each row an answer of its own, and those a reason.
     """
     if not isinstance(value, Mapping):
         raise RowError('a row is a JSON object such as {"prompt": "...", "completion": "..."}')
     prompt = _conversation(value, "prompt", "user")
-    if not prompt:
+    if strict and not prompt:
         raise RowError("prompt: has no messages; give at least one", "prompt")
     base = value.get("base_reward")
     sample = Sample(
@@ -102,8 +103,8 @@ def row_from_json(value: object, *, finite: bool = True) -> Row:
         reasoning=_text(value, "reasoning"),
         finish_reason=_text(value, "finish_reason"),
         response_type=_response_type(value),
-        base_reward=None if base is None else _number(base, "base_reward", finite=finite),
-        costs=_numbers(value, "costs", finite=finite) or {},
+        base_reward=None if base is None else _number(base, "base_reward", finite=strict),
+        costs=_numbers(value, "costs", finite=strict) or {},
     )
     return Row(sample, _text(value, "category"), _text(value, "label"), _probabilities(value, "propositions"))
 

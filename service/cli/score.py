@@ -16,7 +16,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.rows import Row, read_rows
 from service.bootstrap import open_service
 from service.cli.console import JsonOption, console, errors, print_json, progress
 from service.cli.options import (
@@ -29,7 +28,9 @@ from service.cli.options import (
     WeightsOption,
 )
 from service.cli.output import is_stdout, open_output, prepare_output
+from service.cli.samples import read_samples
 from service.scorer import ScoreOptions, Scorer
+from service.scoring.batches import Given
 from service.scoring.notices import UNFITTED, batch_warnings
 from service.scoring.results import SampleResult
 from service.settings import Settings, load_settings
@@ -91,7 +92,9 @@ def score(
 ) -> None:
     """Score every row; writes one result a line, in the order of the rows.
 
-    A row that cannot be scored has a reason instead of a reward.
+    A row that cannot be scored has a reason instead of a reward: a NaN base reward or cost, a lone surrogate, a part
+    that is no text, an empty text, an unknown response type. Only a line that is not JSON, lacks the prompt or the
+    completion, or has a field of the wrong type ends the command, with its number and before anything is written.
     """
     settings = load_settings(
         grader=grader,
@@ -102,17 +105,17 @@ def score(
         redis_url=redis_url,
     )
     prepare_output(out, file)
-    rows = list(read_rows(file))
-    summary = asyncio.run(_score(rows, settings, out, explain=explain))
+    samples = read_samples(file)
+    summary = asyncio.run(_score(samples, settings, out, explain=explain))
     for warning in (*([UNFITTED] if summary.unfitted else []), *summary.warnings):
         errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     if json:
-        print_json({"rows": len(rows), "out": str(out), **summary.to_json()}, to_stderr=is_stdout(out))
+        print_json({"rows": len(samples), "out": str(out), **summary.to_json()}, to_stderr=is_stdout(out))
     else:
         summary.print(errors if is_stdout(out) else console)
 
 
-async def _score(rows: Sequence[Row], settings: Settings, out: Path, *, explain: bool) -> Summary:
+async def _score(samples: Sequence[Given], settings: Settings, out: Path, *, explain: bool) -> Summary:
     summary = Summary()
     async with open_service(settings) as service:
         snapshot = service.registry.choose()
@@ -122,28 +125,28 @@ async def _score(rows: Sequence[Row], settings: Settings, out: Path, *, explain:
             "grader": service.backend.fingerprint,
         }
         summary.unfitted = snapshot.unfitted
-        summary.warnings = batch_warnings(snapshot, [row.sample for row in rows])
+        summary.warnings = batch_warnings(snapshot, samples)
         with open_output(out) as lines, progress() as bar:
-            task = bar.add_task("scoring", total=len(rows))
-            for chunk in chunks(rows):
+            task = bar.add_task("scoring", total=len(samples))
+            for chunk in chunks(samples):
                 await _score_chunk(service.scorer, chunk, lines, summary, explain=explain)
                 bar.advance(task, len(chunk))
     return summary
 
 
 async def _score_chunk(
-    scorer: Scorer, chunk: Sequence[Row], lines: BinaryIO, summary: Summary, *, explain: bool
+    scorer: Scorer, chunk: Sequence[Given], lines: BinaryIO, summary: Summary, *, explain: bool
 ) -> None:
-    batch = await scorer.score([row.sample for row in chunk], ScoreOptions(explain=explain))
+    batch = await scorer.score(chunk, ScoreOptions(explain=explain))
     for result in batch.results:
         summary.add(result)
         lines.write(orjson.dumps(result_document(result), option=orjson.OPT_APPEND_NEWLINE))
 
 
-def chunks(rows: Iterable[Row], size: int = CHUNK) -> Iterator[list[Row]]:
-    """At least ``size`` rows each (the last: what is left), never cut between neighbours of one group."""
-    chunk: list[Row] = []
-    for _, group in groupby(rows, key=lambda row: row.sample.group):
+def chunks(samples: Iterable[Given], size: int = CHUNK) -> Iterator[list[Given]]:
+    """At least ``size`` samples each (the last: what is left), never cut between neighbours of one group."""
+    chunk: list[Given] = []
+    for _, group in groupby(samples, key=lambda sample: sample.group):
         chunk += group
         if len(chunk) >= size:
             yield chunk

@@ -86,7 +86,7 @@ def _without_surrogates(document: Any) -> tuple[Any, dict[int, str]]:
     cleaned = []
     for index, sample in enumerate(samples):
         places: list[str] = []
-        cleaned.append(_cleaned(sample, f"samples.{index}", places))
+        cleaned.append(clean_copy(sample, f"samples.{index}", places))
         if places:
             unclean[index] = places[0]
     rest = _cleaned_envelope({name: value for name, value in document.items() if name != "samples"})
@@ -95,21 +95,21 @@ def _without_surrogates(document: Any) -> tuple[Any, dict[int, str]]:
 
 def _cleaned_envelope(document: Any) -> Any:
     places: list[str] = []
-    cleaned = _cleaned(document, "", places)
+    cleaned = clean_copy(document, "", places)
     if places:
         raise InvalidRequest("holds a lone surrogate, which is not text", shortened(places[0]))
     return cleaned
 
 
-def _cleaned(value: Any, path: str, places: list[str]) -> Any:
+def clean_copy(value: Any, path: str, places: list[str]) -> Any:
     """A copy of the value; ``places`` gets the paths of strings with lone surrogates."""
     if isinstance(value, str):
         return _cleaned_text(value, path, places)
     if isinstance(value, list):
-        return [_cleaned(item, f"{path}.{index}", places) for index, item in enumerate(value)]
+        return [clean_copy(item, f"{path}.{index}", places) for index, item in enumerate(value)]
     if isinstance(value, dict):
         pairs = ((_cleaned_text(name, path, places), item) for name, item in value.items())
-        return {name: _cleaned(item, f"{path}.{shortened(name)}".lstrip("."), places) for name, item in pairs}
+        return {name: clean_copy(item, f"{path}.{shortened(name)}".lstrip("."), places) for name, item in pairs}
     return value
 
 

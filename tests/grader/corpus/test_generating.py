@@ -133,9 +133,17 @@ def test_no_row_and_no_bank_holds_banned_text(rows, pattern):
     assert [found for row in rows if (found := banned.findall(text_of(row)))] == []
 
 
-def test_the_only_telephone_numbers_are_public_helplines(rows):
-    numbers = {found for row in rows for found in re.findall(r"\b\d{3}[- ]?\d{3}(?:[- ]?\d{4})?\b", text_of(row))}
-    assert numbers <= {"116 123", "741741"}
+def test_every_helpline_is_made_up(rows):
+    """Telephone numbers are of the range 555-01xx kept for fiction; web addresses end in reserved names."""
+    texts = [text_of(row) for row in [*rows, *handwritten()]]
+    numbers = {found for text in texts for found in re.findall(r"\b\d{3}[- ]\d{3,4}(?:[- ]?\d{4})?\b", text)}
+    assert {number for number in numbers if not re.fullmatch(r"555-01\d\d", number)} == set()
+    real = re.compile(
+        r"\b(988|911|112|999|116 ?123|741741)\b|samaritans|telefonseelsorge|crisis text line", re.IGNORECASE
+    )
+    assert [text for text in texts if real.search(text)] == []
+    hosts = {found for text in texts for found in re.findall(r"\b[\w.-]+\.(?:com|org|net|gov)\b", text)}
+    assert {host for host in hosts if not re.search(r"(^|\.)example\.(com|org|net)$", host)} == set()
 
 
 def test_no_template_is_left_unexpanded(rows):

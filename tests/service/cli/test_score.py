@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.rows import read_rows
+from service.cli.samples import read_samples
 from service.cli.score import chunks
 from tests.service.cli.support import rbr
 from tests.support import GOLD, needs_shared_data
@@ -144,6 +145,6 @@ def test_fitting_twice_writes_the_same_bytes(tmp_path: Path) -> None:
 
 def test_chunks_never_part_neighbours_of_one_group(tmp_path: Path) -> None:
     given = [{**ROW, "group": group} for group in "aaabbbbc"]
-    rows = list(read_rows(write_rows(tmp_path / "rows.jsonl", *given)))
-    parts = [[row.sample.group for row in chunk] for chunk in chunks(rows, size=4)]
+    samples = read_samples(write_rows(tmp_path / "rows.jsonl", *given))
+    parts = [[sample.group for sample in chunk] for chunk in chunks(samples, size=4)]
     assert parts == [list("aaabbbb"), ["c"]]
