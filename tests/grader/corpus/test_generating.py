@@ -87,9 +87,11 @@ def test_every_class_of_every_response_type_occurs(rows):
     assert all(len(by_class) == 5 for by_class in counts.values())
 
 
-def test_every_proposition_is_true_and_false_often_enough_to_learn_it(rows):
+def test_every_proposition_is_true_and_false_often_enough_to_learn_it():
+    """In the corpus that the shipped heads learn from: a small one may lack a rare proposition by chance."""
+    rows = generate()
     true = Counter(name for row in rows for name, value in row["propositions"].items() if value)
-    assert min(true.values()) >= len(rows) * 0.006
+    assert min(true.values()) >= len(rows) * 0.008
     assert max(true.values()) <= len(rows) * 0.6
 
 
