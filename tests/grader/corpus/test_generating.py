@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from grader.corpus import class_counts, completion_class, generated, handwritten, write
+from grader.corpus import class_counts, completion_class, generate, generated, handwritten, write
 from grader.corpus.banks import load_banks
 from grader.corpus.prompts import CATEGORIES
 from models.policy import Subject, load_policy
