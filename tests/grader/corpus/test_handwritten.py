@@ -58,7 +58,7 @@ def test_prompts_are_shared_by_several_different_completions(rows):
     assert len(by_group) >= 100
     assert len({str(group[0]["prompt"]) for group in by_group.values()}) == len(by_group)
     for group in by_group.values():
-        assert len({row["completion"][0]["content"] for row in group}) == len(group) >= 3
+        assert len({row["completion"][0]["content"] for row in group}) == len(group) >= 2
         assert "ideal" in {row["label"] for row in group}
         assert group[0]["prompt"][-1]["role"] == "user"
 

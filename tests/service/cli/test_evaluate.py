@@ -44,13 +44,13 @@ def rules(folder: Path, question: str) -> Path:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """Sixty answers, every third of them an apology, one of them empty."""
+    """Sixty answers, every third of them an apology, one of them empty, one labelled wrongly so that figures vary."""
     file = tmp_path / "rows.jsonl"
     with file.open("w", encoding="utf-8") as lines:
         for i in range(60):
             text = f"I am sorry, not today ({i})." if i % 3 == 0 else f"Gladly: turn it {i} degrees to the left."
             row = {"prompt": f"Question {i}", "completion": "" if i == 59 else text, "response_type": "comply"}
-            lines.write(json.dumps({**row, "propositions": {"apology": i % 3 == 0}}) + "\n")
+            lines.write(json.dumps({**row, "propositions": {"apology": i % 3 == 0 or i == 1}}) + "\n")
     return file
 
 
