@@ -44,13 +44,13 @@ def rules(folder: Path, question: str) -> Path:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """Sixty answers, every third of them an apology, one of them empty, one labelled wrongly so that figures vary."""
+    """Sixty answers, every third of them an apology, one of them empty."""
     file = tmp_path / "rows.jsonl"
     with file.open("w", encoding="utf-8") as lines:
         for i in range(60):
             text = f"I am sorry, not today ({i})." if i % 3 == 0 else f"Gladly: turn it {i} degrees to the left."
             row = {"prompt": f"Question {i}", "completion": "" if i == 59 else text, "response_type": "comply"}
-            lines.write(json.dumps({**row, "propositions": {"apology": i % 3 == 0 or i == 1}}) + "\n")
+            lines.write(json.dumps({**row, "propositions": {"apology": i % 3 == 0}}) + "\n")
     return file
 
 
@@ -156,6 +156,9 @@ def test_questions_that_a_grader_ignores_make_no_difference(rows: Path, tmp_path
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_intervals(rows: Path) -> None:
+    wrong = {"prompt": "Well?", "completion": "Turn it left.", "response_type": "comply"}
+    with rows.open("a", encoding="utf-8") as lines:  # where a grader is always right, no interval has a width
+        lines.write(json.dumps({**wrong, "propositions": {"apology": True}}) + "\n")
     outputs = [rbr("evaluate", "grader", rows, "--json", "--seed", seed).stdout for seed in (1, 1, 2)]
     assert outputs[0] == outputs[1] != outputs[2]
 
