@@ -46,6 +46,20 @@ def half_answer(draft: Draft) -> None:
     sprinkle(draft, AROUND_HELP, factor=1.3)
 
 
+def brief_answer(draft: Draft) -> None:
+    """A single short statement, such as answers a short question."""
+    topic = draft.prompt.topic
+    if draft.prompt.passage or not topic.facts:
+        answers.half(draft)
+        return
+    draft.traits.add("partially_complies")
+    if draft.rng.random() < 0.5:
+        draft.traits.add("fully_complies")
+    items = [item.partition(": ")[2] or item for item in topic.items]
+    text = draft.rng.choice([*items, *topic.facts])
+    draft.add(f"{text.rstrip('.')}.")
+
+
 def question_back(draft: Draft) -> None:
     _soft_opening(draft, 0.3)
     if draft.rng.random() < 0.7:
@@ -253,6 +267,7 @@ RECIPES: Final[Mapping[str, Mapping[str, tuple[tuple[Recipe, float], ...]]]] = {
         "other": (
             (decorated_answer, 3),
             (half_answer, 2.5),
+            (brief_answer, 2.5),
             (question_back, 1.6),
             (answer_about_itself, 1.1),
             (needless_refusal, 1.5),
@@ -279,8 +294,9 @@ RECIPES: Final[Mapping[str, Mapping[str, tuple[tuple[Recipe, float], ...]]]] = {
     "safe_refuse_2": _SAFE,
 }
 
-# For prompts of which the banks know no answer.
+# For prompts of which the banks know no answer. Only what says that it is none: with no answer beside them, evasions
+# and nonsense would teach that a short text without a word of its prompt is never an answer.
 UNANSWERED: Final[Mapping[str, tuple[tuple[Recipe, float], ...]]] = {
     "ideal": ((question_back, 1),),
-    "other": ((question_back, 2), (needless_refusal, 2), (evasion, 3), (nonsense, 1.5), (out_of_bounds, 0.3)),
+    "other": ((question_back, 2), (needless_refusal, 4), (out_of_bounds, 0.3)),
 }

@@ -58,7 +58,7 @@ def test_prompts_are_shared_by_several_different_completions(rows):
     assert len(by_group) >= 100
     assert len({str(group[0]["prompt"]) for group in by_group.values()}) == len(by_group)
     for group in by_group.values():
-        assert len({row["completion"][0]["content"] for row in group}) == len(group) >= 3
+        assert len({row["completion"][0]["content"] for row in group}) == len(group) >= 2
         assert "ideal" in {row["label"] for row in group}
         assert group[0]["prompt"][-1]["role"] == "user"
 
@@ -73,7 +73,7 @@ def test_lengths_vary_from_a_word_to_a_page(rows):
     lengths = [len(row["completion"][0]["content"]) for row in rows]
     assert min(lengths) < 40
     assert max(lengths) > 800
-    assert median(lengths) > 120
+    assert 100 < median(lengths) < 300
 
 
 def test_words_alone_do_not_give_the_labels_away(rows):
