@@ -140,7 +140,8 @@ def fit_thresholds(
     goal.check()
     fit = goal.fit()
     held_out = [
-        cross_fit(label.logits_S, label.yes_S, deal_folds(label.groups, seed, folds), fit) for label in labelled
+        cross_fit(label.logits_S, label.yes_S, deal_folds(label.groups, seed, _possible(folds, label.groups)), fit)
+        for label in labelled
     ]
     fitted = {label.proposition.name: _fitted(label, one, fit) for label, one in zip(labelled, held_out, strict=True)}
     thresholds = Thresholds(first, second, goal.agreement, goal.confidence, fitted)
@@ -169,3 +170,8 @@ def _agreement(one: HeldOut, among: Among) -> float:
 
 def _rounded(figure: float | None) -> float | None:
     return None if figure is None else round(figure, 4)
+
+
+def _possible(folds: int, groups: Sequence[str]) -> int:
+    """As many folds as wanted, or one a prompt: a proposition that few rows know must not stop the others."""
+    return max(2, min(folds, len(set(groups))))
