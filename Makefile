@@ -10,7 +10,7 @@ ARGS ?=
 PIP := -m pip --disable-pip-version-check -qq --no-input
 
 # The default install has no torch; the development environment has the CPU build that constraints.txt pins.
-.PHONY: help install dev run test test-vllm test-trainers test-deploy test-image example-trl image check format bench bench-vllm artifacts docs dashboards redis prometheus clean
+.PHONY: help install dev run test test-vllm test-trainers test-deploy test-image example-trl image check format bench bench-vllm artifacts docs dashboards redis prometheus chromium clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ dev: .venv-dev/.installed  ## everything that tests, checks and training of the 
 run: install  ## start the service on the embedded grader, score examples/batch.json, keep serving (ARGS=--once: then stop)
 	@.venv/bin/python examples/first_batch.py $(ARGS)
 
-test: dev redis prometheus  ## the tests, against a real Redis, Prometheus and server (ARGS goes to pytest)
+test: dev redis prometheus chromium  ## the tests, against a real Redis, Prometheus, browser and server (ARGS goes to pytest)
 	@.venv-dev/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # An engine that does not start leaves a socket context of vLLM's open, which is no fault of a test.
@@ -108,9 +108,12 @@ dashboards: dev  ## regenerate deploy/grafana/dashboards/ from deploy/grafana/*.
 redis:
 	@deploy/install-redis.sh
 
-# Not every system packages it: the tests that need it are skipped there, and say so.
+# Not every system packages these two: the tests that need them are skipped there, and say so.
 prometheus:
 	@deploy/install-prometheus.sh || true
+
+chromium:
+	@deploy/install-chromium.sh || true
 
 clean:  ## remove environments and caches
 	@rm -rf .venv .venv-dev .venv-vllm .venv-trainers .venv-deploy .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
