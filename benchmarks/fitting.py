@@ -1,6 +1,6 @@
 """The fit beside the paper's procedure, and what fitted and sparse weights do on prompts and phrases never seen.
 
-    python -m benchmarks.fitting [speed|reward|strict]
+    python -m benchmarks.fitting [speed|reward|strict|accuracy]
 
 Part 1, ``speed``: random problems of the size of OpenAI's released data (349 prompts, 5,892 completions, 25 features).
 The procedure is 1,000 full-batch AdamW steps at 1e-2 from zero on all pairs, here in numpy, through the completions and
@@ -10,8 +10,9 @@ get the same arrays; neither is timed for making pairs. The objective is the pla
 Part 2, ``reward``: comparisons of the corpus generator, whose five wordings share no phrase and no topic. Weights, full
 and sparse, are fitted on four wordings and measured on the fifth; every wording is the fifth once. The grader is the
 shipped embedded one, which knows all phrases. Part 3, ``strict``: it is distilled from the four wordings as well, so
-that what is measured is new to the grader too (minutes a wording). `benchmarks.base_reward` fixes the base reward,
-without a look at any of this.
+that what is measured is new to the grader too (a minute a wording). Part 4, ``accuracy``: grades drawn from the truth
+as calibrated graders of several accuracies would give them, to say how good a grader has to be.
+`benchmarks.base_reward` fixes the base reward, without a look at any of this.
 
 Writes ``benchmarks/results/fitting.json``, the parts that were run.
 """
@@ -23,7 +24,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,13 +33,25 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.held_out import SHIPPED, WORDINGS, Rotation, corpus_by_wording, distilled, rotate
+from benchmarks.held_out import (
+    SHIPPED,
+    WORDINGS,
+    Grade,
+    Rotation,
+    corpus_by_wording,
+    distilled,
+    graded_by,
+    right_in,
+    rotate,
+)
 from grader.linear_regression import one_thread
 from models.fit import HingeProblem, Pairs, ranked_pairs, solve
+from models.rows import Row
 
 PROMPTS, COMPLETIONS, FEATURES, LABELS = 349, 5892, 25, 5
 STEPS, RATE = 1000, 1e-2
 ROUNDS = 5
+ACCURACIES = (0.9, 0.95, 0.96, 0.97, 0.98, 0.99)
 RESULTS = Path(__file__).parent / "results" / "fitting.json"
 
 
@@ -52,9 +65,11 @@ class Problem(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=["speed", "reward", "strict"], default=["speed", "reward"])
+    parser.add_argument(
+        "parts", nargs="*", choices=["speed", "reward", "strict", "accuracy"], default=["speed", "reward"]
+    )
     parser.add_argument("--problems", type=int, default=5)
-    parser.add_argument("--prompts", type=int, default=2000, help="of the corpus, parts 2 and 3")
+    parser.add_argument("--prompts", type=int, default=2000, help="of the corpus, parts 2 to 4")
     parser.add_argument("--rotations", type=int, default=WORDINGS, help="how many wordings are the fifth")
     options = parser.parse_args()
     document: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
@@ -62,9 +77,14 @@ def main() -> None:
         if part == "speed":
             document[part] = {**conditions(), **speed(options.problems)}
             show_speed(document[part])
+            continue
+        by_wording = corpus_by_wording(options.prompts)
+        document[part] = {**conditions(), "prompts": options.prompts}
+        if part == "accuracy":
+            document[part]["graders"] = accuracy(by_wording, options.rotations)
+            show_accuracy(document[part])
         else:
-            found = reward(options.prompts, options.rotations, strict=part == "strict")
-            document[part] = {**conditions(), **found}
+            document[part] |= reward(by_wording, options.rotations, strict=part == "strict")
             show_reward(document[part])
     RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
@@ -160,19 +180,27 @@ def show_speed(document: dict[str, Any]) -> None:
     Console(width=140).print(table)
 
 
-# ---- part 2
-def reward(prompts: int, rotations: int, *, strict: bool) -> dict[str, Any]:
-    by_wording = corpus_by_wording(prompts)
-    found = []
+# ---- parts 2 to 4
+def reward(by_wording: Sequence[Sequence[Row]], rotations: int, *, strict: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        for fifth in range(rotations):
-            grader = distilled(by_wording, fifth, Path(folder)) if strict else SHIPPED
-            found.append(rotate(by_wording, fifth, grader))
-    return {
-        "prompts": prompts,
-        "rotations": [each._asdict() for each in found],
-        "mean": {name: float(np.mean([getattr(each, name) for each in found])) for name in Rotation.figures()},
-    }
+
+        def grader(fifth: int) -> Grade:
+            return graded_by(distilled(by_wording, fifth, Path(folder)) if strict else SHIPPED)
+
+        found = [rotate(by_wording, fifth, grader(fifth)) for fifth in range(rotations)]
+    return {"rotations": [each._asdict() for each in found], "mean": mean(found)}
+
+
+def accuracy(by_wording: Sequence[Sequence[Row]], rotations: int) -> list[dict[str, float]]:
+    found = []
+    for each in ACCURACIES:
+        grade = right_in(each, by_wording)
+        found.append({"accuracy": each, **mean([rotate(by_wording, fifth, grade) for fifth in range(rotations)])})
+    return found
+
+
+def mean(rotations: Sequence[Rotation]) -> dict[str, float]:
+    return {name: float(np.mean([getattr(each, name) for each in rotations])) for name in Rotation.figures()}
 
 
 def show_reward(document: dict[str, Any]) -> None:
@@ -180,6 +208,14 @@ def show_reward(document: dict[str, Any]) -> None:
     for name, each in [*((r["wording"], r) for r in document["rotations"]), ("mean", document["mean"])]:
         rates = [f"{100 * each[key]:.2f}%" for key in ("base", "rules", "both", "sparse")]
         table.add_row(name, *rates, f"{100 * each['graded']:.0f}%")
+    Console(width=140).print(table)
+
+
+def show_accuracy(document: dict[str, Any]) -> None:
+    table = Table("right in", "base alone", "base + rules", "ratio", box=None)
+    for each in document["graders"]:
+        rates = [f"{100 * each[key]:.2f}%" for key in ("base", "both")]
+        table.add_row(f"{each['accuracy']:.0%}", *rates, f"{each['both'] / each['base']:.3f}")
     Console(width=140).print(table)
 
 

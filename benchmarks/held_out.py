@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import norm
 
 from benchmarks.base_reward import with_base_reward
 from grader.corpus import generated, handwritten
@@ -21,6 +24,11 @@ from service.environment import load_settings
 
 WORDINGS = 5
 SHIPPED = "embedded"
+
+Grade: TypeAlias = Callable[[Sequence[Row]], list[Row]]
+"""The rows with P(yes) as a grader gives it; those that cannot be graded (empty completions) left out."""
+
+_MEASURED = "measured"  # the weights are not kept, so that no service asks whose grades they are fitted to
 _SEED = 11  # the shipped heads are of seed 0, so the prompts are new to them; the phrases are not
 
 
@@ -55,13 +63,13 @@ def corpus_by_wording(prompts: int) -> list[list[Row]]:
     return by_wording
 
 
-def rotate(by_wording: Sequence[Sequence[Row]], fifth: int, grader: str) -> Rotation:
-    """Fits and chooses on four wordings as the grader grades them, and measures on the ``fifth``."""
+def rotate(by_wording: Sequence[Sequence[Row]], fifth: int, grade: Grade) -> Rotation:
+    """Fits and chooses on four wordings as they are graded, and measures on the ``fifth``."""
     policy = load_policy("safety")
-    train, test = (graded(rows, policy, grader) for rows in (others(by_wording, fifth), by_wording[fifth]))
-    full = fit_weights(policy, train, grader_identity=grader)
-    alone = fit_weights(policy, train, grader_identity=grader, with_base=False)
-    sparse = fit_weights(policy, train, grader_identity=grader, sparsity=Sparsity())
+    train, test = grade(others(by_wording, fifth)), grade(by_wording[fifth])
+    full = fit_weights(policy, train, grader_identity=_MEASURED)
+    alone = fit_weights(policy, train, grader_identity=_MEASURED, with_base=False)
+    sparse = fit_weights(policy, train, grader_identity=_MEASURED, sparsity=Sparsity())
     comparisons = build_comparisons(policy, test)
     return Rotation(
         wording=f"wording {fifth}",
@@ -86,10 +94,37 @@ def others(by_wording: Sequence[Sequence[Row]], fifth: int) -> list[Row]:
     return [row for place, rows in enumerate(by_wording) if place != fifth for row in rows]
 
 
-def graded(rows: Sequence[Row], policy: Policy, grader: str) -> list[Row]:
-    """The rows with P(yes) as the grader gives it; those that cannot be graded (empty completions) left out."""
-    found, _ = asyncio.run(grade_rows(rows, policy, load_settings(grader=grader)))
-    return found
+def graded_by(grader: str) -> Grade:
+    def grade(rows: Sequence[Row]) -> list[Row]:
+        found, _ = asyncio.run(grade_rows(rows, load_policy("safety"), load_settings(grader=grader)))
+        return found
+
+    return grade
+
+
+def right_in(accuracy: float, by_wording: Sequence[Sequence[Row]]) -> Grade:
+    """Grades such as a calibrated grader gives that is right in ``accuracy`` of balanced questions, whatever their
+    wording: evidence z = +-d + N(0, 1) with d the normal quantile of the accuracy, log-odds of the base rate + 2dz.
+    """
+    rng, distance = np.random.default_rng(_SEED), norm.ppf(accuracy)
+    every = [row.propositions or {} for rows in by_wording for row in rows]
+    prior = {name: logit(np.mean([truths[name] for truths in every])) for name in every[0]}
+
+    def grade(rows: Sequence[Row]) -> list[Row]:
+        found = []
+        for row in filter(_has_text, rows):
+            truths = row.propositions or {}
+            signs_P = np.array([2 * truth - 1 for truth in truths.values()])
+            evidence_P = signs_P * distance + rng.normal(size=len(signs_P))
+            p_yes_P = expit(np.array([prior[name] for name in truths]) + 2 * distance * evidence_P)
+            found.append(replace(row, propositions=dict(zip(truths, p_yes_P.tolist(), strict=True))))
+        return found
+
+    return grade
+
+
+def _has_text(row: Row) -> bool:
+    return any(message.content.strip() for message in row.sample.completion)
 
 
 def error(comparisons: dict[str, Comparisons], weights: RewardWeights | None, *, base: float) -> float:

@@ -68,7 +68,9 @@ def samples(count: int = 24) -> list[dict[str, Any]]:
     return [text if kinds[i % 3] is None else {**text, "response_type": kinds[i % 3]} for i, text in enumerate(texts)]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(seed=st.integers(0, 10_000), rules=st.booleans())
 def test_a_replay_equals_scoring_again(tmp_path: Path, seed: int, rules: bool) -> None:
     """Recorded through the service under one policy; scored again by the service under another: the same to 1e-9."""

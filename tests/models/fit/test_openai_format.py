@@ -134,7 +134,9 @@ def places(value: Any) -> list[tuple[Any, ...]]:
     return [(), *((step, *rest) for step, inner in steps for rest in places(inner))]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(file=st.integers(0, 2), pick=st.integers(0, 10**6), value=json_values, cut=st.integers(0, 40))
 def test_whatever_stands_in_a_file_is_read_or_refused_by_name(
     tmp_path: Path, file: int, pick: int, value: Any, cut: int

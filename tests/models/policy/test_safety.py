@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.policy import Policy, PromptOrder, Subject, check_policy, load_policy
-from tests.support import OPENAI_POLICY, needs_shared_data
+from models.policy import Policy, PromptOrder, Subject, check_policy, load_policy, read_policy
+from tests.support import OPENAI_POLICY, ROOT, needs_shared_data
 
 RESPONSE_TYPES = ["hard_refuse", "safe_refuse_1", "safe_refuse_2", "comply"]
 
@@ -47,6 +47,21 @@ def test_every_question_is_defined_and_has_examples_of_both_answers(safety):
         examples = [line for line in proposition.question.splitlines() if line.endswith(("-> yes", "-> no"))]
         assert 4 <= len(examples) <= 6, proposition.name
         assert {line.rpartition("-> ")[2] for line in examples} == {"yes", "no"}, proposition.name
+
+
+def test_a_question_redeems_a_refusal_until_the_rule_says_otherwise(safety):
+    """docs/policy.md tells of it, and what to delete."""
+    text = (ROOT / "models" / "policy" / "safety.yaml").read_text(encoding="utf-8")
+    edited = read_policy(
+        text.replace(
+            "    partially_complies: false\n    requests_information: false\n", "    partially_complies: false\n"
+        )
+    )
+    for policy, expected in ((safety, "ideal"), (edited, "unacceptable_completion")):
+        diagram = policy.response_types["comply"].diagram
+        asks_alone = np.array([[name == "requests_information" for name in diagram.variables]])
+        assert diagram.coverage().partition
+        assert diagram.classes[int(diagram.classify(asks_alone)[0])] == expected
 
 
 @needs_shared_data

@@ -65,7 +65,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     app.close()
 
 
-FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 schemes = st.sampled_from(
     [b"", b"Bearer", b"Bearer ", b"bearer  ", b"Basic ", b"Bearer\t", b"Bearer Bearer ", b"Token "]
 )
