@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import norm
 
 from benchmarks import machine
 from benchmarks.held_out import (
@@ -40,8 +41,8 @@ from benchmarks.held_out import (
     Rotation,
     corpus_by_wording,
     distilled,
+    drawn_at,
     graded_by,
-    right_in,
     rotate,
 )
 from grader.linear_regression import one_thread
@@ -194,8 +195,11 @@ def reward(by_wording: Sequence[Sequence[Row]], rotations: int, *, strict: bool)
 def accuracy(by_wording: Sequence[Sequence[Row]], rotations: int) -> list[dict[str, float]]:
     found = []
     for each in ACCURACIES:
-        grade = right_in(each, by_wording)
-        found.append({"accuracy": each, **mean([rotate(by_wording, fifth, grade) for fifth in range(rotations)])})
+        grade = drawn_at(each, by_wording)
+        auroc = float(norm.cdf(norm.ppf(each) * np.sqrt(2)))
+        found.append(
+            {"accuracy": each, "auroc": auroc, **mean([rotate(by_wording, fifth, grade) for fifth in range(rotations)])}
+        )
     return found
 
 

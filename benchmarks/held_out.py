@@ -19,7 +19,7 @@ from models.fit import Comparisons, Sparsity, build_comparisons, error_rate, fit
 from models.policy import Policy, load_policy
 from models.reward import RewardWeights, Snapshot
 from models.rows import Row, row_from_json
-from service.cli.grading import grade_rows
+from service.cli.grading import grade_rows, sample_problem
 from service.environment import load_settings
 
 WORDINGS = 5
@@ -28,7 +28,7 @@ SHIPPED = "embedded"
 Grade: TypeAlias = Callable[[Sequence[Row]], list[Row]]
 """The rows with P(yes) as a grader gives it; those that cannot be graded (empty completions) left out."""
 
-_MEASURED = "measured"  # the weights are not kept, so that no service asks whose grades they are fitted to
+_MEASURED = "measured"  # the weights are not kept, so no service asks whose grades they are fitted to
 _SEED = 11  # the shipped heads are of seed 0, so the prompts are new to them; the phrases are not
 
 
@@ -102,9 +102,10 @@ def graded_by(grader: str) -> Grade:
     return grade
 
 
-def right_in(accuracy: float, by_wording: Sequence[Sequence[Row]]) -> Grade:
-    """Grades such as a calibrated grader gives that is right in ``accuracy`` of balanced questions, whatever their
-    wording: evidence z = +-d + N(0, 1) with d the normal quantile of the accuracy, log-odds of the base rate + 2dz.
+def drawn_at(accuracy: float, by_wording: Sequence[Sequence[Row]]) -> Grade:
+    """Grades drawn from the truth, as a grader gives them that is right in ``accuracy`` of balanced questions, whatever
+    their wording: evidence z = +-d + N(0, 1), with d the normal quantile of the accuracy, and log-odds of the base rate
+    + 2dz. Calibrated over all rows; its AUROC is the normal distribution at d sqrt(2). Errors are independent.
     """
     rng, distance = np.random.default_rng(_SEED), norm.ppf(accuracy)
     every = [row.propositions or {} for rows in by_wording for row in rows]
@@ -112,7 +113,9 @@ def right_in(accuracy: float, by_wording: Sequence[Sequence[Row]]) -> Grade:
 
     def grade(rows: Sequence[Row]) -> list[Row]:
         found = []
-        for row in filter(_has_text, rows):
+        for row in rows:
+            if sample_problem(row.sample) is not None:
+                continue
             truths = row.propositions or {}
             signs_P = np.array([2 * truth - 1 for truth in truths.values()])
             evidence_P = signs_P * distance + rng.normal(size=len(signs_P))
@@ -121,10 +124,6 @@ def right_in(accuracy: float, by_wording: Sequence[Sequence[Row]]) -> Grade:
         return found
 
     return grade
-
-
-def _has_text(row: Row) -> bool:
-    return any(message.content.strip() for message in row.sample.completion)
 
 
 def error(comparisons: dict[str, Comparisons], weights: RewardWeights | None, *, base: float) -> float:

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 from tests.chat_server import ChatServer
 from tests.redis_server import RedisServer
 
-# How long an example takes says how busy the machine is, and nothing of the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long examples take to make says how busy the machine is, and nothing of the code.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them press.
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

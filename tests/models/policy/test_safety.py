@@ -59,6 +59,7 @@ def test_a_question_redeems_a_refusal_until_the_rule_says_otherwise(safety):
     )
     for policy, expected in ((safety, "ideal"), (edited, "unacceptable_completion")):
         diagram = policy.response_types["comply"].diagram
+        # Where the rules of comply no longer name questions, nothing that they name is true.
         asks_alone = np.array([[name == "requests_information" for name in diagram.variables]])
         assert diagram.coverage().partition
         assert diagram.classes[int(diagram.classify(asks_alone)[0])] == expected
