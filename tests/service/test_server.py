@@ -88,7 +88,7 @@ async def test_one_of_two_waiting_clients_going_away_leaves_the_other_its_answer
 
 
 async def test_requests_under_way_are_answered_when_the_server_is_told_to_stop() -> None:
-    async with live(drain_delay_seconds=0.2) as (server, client):
+    async with live(drain_delay_seconds=3) as (server, client):
         document = batch(one(completion="SLOW", response_type="comply"))
         waiting = asyncio.create_task(client.post("/v1/rewards", json=document))
         await until(lambda: server.service.grader.stats.running_tokens > 0)
@@ -168,7 +168,7 @@ async def test_a_body_that_never_ends_is_given_up_at_the_deadline() -> None:
 
 
 async def test_a_body_that_is_still_being_sent_does_not_hold_the_server_up(caplog: pytest.LogCaptureFixture) -> None:
-    async with live(drain_delay_seconds=0.2) as (server, client):
+    async with live(drain_delay_seconds=3) as (server, client):
         reader, writer = await asyncio.open_connection(*server.address)
         writer.write(HALF % b"")
         await until(lambda: server.service.lifecycle._reads)
