@@ -53,6 +53,7 @@ RANDOM = [
 # A schema cannot say which policies are served, which values `strict` refuses, nor what the settings limit: 404, 409,
 # 413 and 422 are right answers to data of the right shape.
 ACCEPTED = ["2xx", "404", "409", "413", "422"]
+REFUSED = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422"]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,9 @@ def test_no_case_made_from_the_document_is_answered_against_it(url: str, tmp_pat
 
 def systematic_cases(url: str, folder: Path) -> int:
     (folder / "schemathesis.toml").write_text(
-        f"[checks.positive_data_acceptance]\nexpected-statuses = {ACCEPTED!r}\n", encoding="utf-8"
+        f"[checks.positive_data_acceptance]\nexpected-statuses = {ACCEPTED!r}\n"
+        f"[checks.negative_data_rejection]\nexpected-statuses = {REFUSED!r}\n",
+        encoding="utf-8",
     )
     command = [str(Path(sys.executable).with_name("st")), "run", f"{url}/openapi.json", "--phases", "coverage"]
     command += ["--exclude-path-regex", "^/p/"]  # the same operations once more, under the name of a policy
@@ -94,7 +97,9 @@ def systematic_cases(url: str, folder: Path) -> int:
 
 
 def random_cases(url: str, method: str, path: str, mode: GenerationMode, count: int) -> int:
-    config = schemathesis.Config.from_dict({"checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}}})
+    expected = {"positive_data_acceptance": ACCEPTED, "negative_data_rejection": REFUSED}
+    checks = {name: {"expected-statuses": statuses} for name, statuses in expected.items()}
+    config = schemathesis.Config.from_dict({"checks": checks})
     operation = schemathesis.openapi.from_url(f"{url}/openapi.json", config=config)[path][method]
     made = 0
 
