@@ -53,12 +53,12 @@ make_local_base() {
   [ -s "$why" ] && why="$base cannot be pulled, and a" || why="a"
   command -v debootstrap > /dev/null || skip "$why local base needs debootstrap (deploy/install-buildah.sh)"
   [ "$(id -u)" = 0 ] || skip "$why local base is made by debootstrap, which only root can run"
-  quietly debootstrap --variant=minbase --include=ca-certificates,python3 "$SUITE" "$scratch/root" "$MIRROR"
-  rm -rf "$scratch"/root/usr/share/{doc,man,info,locale,lintian} "$scratch"/root/var/{cache,log,lib/apt/lists}/* \
-    "$scratch"/root/dev/*
+  quietly debootstrap --variant=minbase --include=ca-certificates,python3 "$SUITE" "$scratch/system" "$MIRROR"
+  rm -rf "$scratch"/system/usr/share/{doc,man,info,locale,lintian} "$scratch"/system/var/{cache,log,lib/apt/lists}/* \
+    "$scratch"/system/dev/*
   local container
   container=$(buildah from scratch)
-  quietly buildah add "$container" "$scratch/root" /
+  quietly buildah add "$container" "$scratch/system" /
   quietly buildah commit --rm --format docker "$container" "$LOCAL_BASE"
   container=$(buildah from --pull-never "$LOCAL_BASE")
   quietly buildah run --isolation chroot --network host "$container" -- sh -c \

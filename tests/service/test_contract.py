@@ -53,6 +53,7 @@ RANDOM = [
 # A schema cannot say which policies are served, which values `strict` refuses, nor what the settings limit: 404, 409,
 # 413 and 422 are right answers to data of the right shape.
 ACCEPTED = ["2xx", "404", "409", "413", "422"]
+# What is wrong and too large besides may be refused for its size, which is looked at first.
 REFUSED = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422"]
 
 
